@@ -1,0 +1,96 @@
+/** `deno task build`: eBPF objects, native library, lab workload, generated layouts; only what is out of date. */
+import { fileURLToPath } from "node:url";
+import { BUILD_TOOLS, ensureTools } from "./tools.ts";
+
+const ROOT = fileURLToPath(new URL("..", import.meta.url));
+const OBJECTS = ["cpu_sched", "net", "mem", "syscall"].map((name) => `bpf/${name}.bpf.o`);
+const LAYOUTS = "src/native/layouts.gen.ts";
+const BPF_FLAGS = [
+  "-g",
+  "-O2",
+  "-target",
+  "bpf",
+  "-mcpu=v3",
+  "-Wall",
+  "-Wextra",
+  "-Werror",
+  "-Wno-unused-parameter",
+];
+const C_FLAGS = ["-std=gnu11", "-g", "-O2", "-Wall", "-Wextra", "-Werror", "-pthread"];
+
+Deno.chdir(ROOT);
+await ensureTools(BUILD_TOOLS);
+for (const object of OBJECTS) {
+  const source = object.replace(/o$/, "c");
+  await make(object, [source, ...sources("bpf", ".h")], [
+    "clang",
+    ...BPF_FLAGS,
+    `-D__TARGET_ARCH_${Deno.build.arch === "aarch64" ? "arm64" : "x86"}`,
+    "-c",
+    source,
+  ]);
+}
+await make("native/build/libkpod.so", [...sources("native", ".c"), ...sources("native", ".h")], [
+  "gcc",
+  ...C_FLAGS,
+  "-fPIC",
+  "-shared",
+  "-fvisibility=hidden",
+  ...sources("native", ".c"),
+  "-lbpf",
+]);
+await make("tests/lab/build/workload", sources("tests/lab", ".c"), [
+  "gcc",
+  ...C_FLAGS,
+  ...sources("tests/lab", ".c"),
+]);
+await generate();
+
+function sources(directory: string, suffix: string): string[] {
+  return [...Deno.readDirSync(directory)]
+    .filter((entry) => entry.name.endsWith(suffix))
+    .map((entry) => `${directory}/${entry.name}`)
+    .sort();
+}
+
+/** Runs `command -o target` unless the target is younger than all its sources. */
+async function make(target: string, from: readonly string[], command: readonly string[]): Promise<void> {
+  const time = (path: string) => Deno.statSync(path).mtime?.getTime() ?? 0;
+  try {
+    const made = time(target);
+    if (from.every((path) => time(path) < made)) return;
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+  Deno.mkdirSync(target.replace(/\/[^/]*$/, ""), { recursive: true });
+  console.error(`building ${target}`);
+  const [program = "", ...args] = command;
+  const { success } = await new Deno.Command(program, { args: [...args, "-o", target] }).spawn().status;
+  if (!success) {
+    console.error(`Cannot build ${target}: "${command.join(" ")} -o ${target}" failed`);
+    Deno.exit(1);
+  }
+}
+
+/** Imported only now: it opens the library that was just built. */
+async function generate(): Promise<void> {
+  const { layoutsModule } = await import("./generate_layouts.ts");
+  const text = await formatted(layoutsModule(OBJECTS));
+  const current = await Deno.readTextFile(LAYOUTS).catch(() => "");
+  if (text !== current) {
+    console.error(`generating ${LAYOUTS}`);
+    await Deno.writeTextFile(LAYOUTS, text);
+  }
+}
+
+async function formatted(source: string): Promise<string> {
+  const fmt = new Deno.Command(Deno.execPath(), {
+    args: ["fmt", "--quiet", "--ext", "ts", "-"],
+    stdin: "piped",
+    stdout: "piped",
+  }).spawn();
+  const writer = fmt.stdin.getWriter();
+  await writer.write(new TextEncoder().encode(source));
+  await writer.close();
+  return new TextDecoder().decode((await fmt.output()).stdout);
+}

@@ -1,0 +1,82 @@
+/** Build and test tools that come from the distribution: found, or installed where that is possible. */
+
+/** A program or header that a task needs, and the Debian package that has it. */
+export interface Tool {
+  /** A program on PATH, or the absolute path of a file. */
+  readonly provides: string;
+  readonly package: string;
+}
+
+export const BUILD_TOOLS: readonly Tool[] = [
+  { provides: "clang", package: "clang" },
+  { provides: "gcc", package: "gcc" },
+  { provides: "/usr/include/stdio.h", package: "libc6-dev" },
+  { provides: "/usr/include/bpf/libbpf.h", package: "libbpf-dev" },
+];
+
+export const LAB_TOOLS: readonly Tool[] = [
+  { provides: "ip", package: "iproute2" },
+  { provides: "nft", package: "nftables" },
+  { provides: "openssl", package: "openssl" },
+];
+
+export const TEST_TOOLS: readonly Tool[] = [
+  { provides: "prometheus", package: "prometheus" },
+  { provides: "promtool", package: "prometheus" },
+];
+
+export const FORMAT_TOOLS: readonly Tool[] = [{ provides: "clang-format", package: "clang-format" }];
+
+/**
+ * Makes sure that all `tools` are there: installs what is missing by apt when running as root on a Debian-like
+ * system, and says so; elsewhere prints what to install and exits with status 1.
+ */
+export async function ensureTools(...lists: readonly (readonly Tool[])[]): Promise<void> {
+  const missing = lists.flat().filter((tool) => !isThere(tool.provides));
+  if (missing.length === 0) return;
+  const packages = [...new Set(missing.map((tool) => tool.package))];
+  const names = missing.map((tool) => tool.provides).join(", ");
+  const install = ["apt-get", "install", "--yes", "--no-install-recommends", ...packages];
+  if (Deno.uid() !== 0 || !isThere("apt-get")) {
+    console.error(`Cannot find ${names}. Install the packages that have them, on Debian or Ubuntu by:`);
+    console.error(`  sudo ${install.join(" ")}`);
+    Deno.exit(1);
+  }
+  console.error(`Cannot find ${names}: installing ${packages.join(", ")}`);
+  await apt("update", "--quiet=2");
+  await apt(...install.slice(1), "--quiet=2");
+  const still = missing.filter((tool) => !isThere(tool.provides));
+  if (still.length > 0) {
+    console.error(`Cannot find ${still.map((tool) => tool.provides).join(", ")} even after installing`);
+    Deno.exit(1);
+  }
+}
+
+async function apt(...args: string[]): Promise<void> {
+  const { success } = await new Deno.Command("apt-get", {
+    args,
+    env: { DEBIAN_FRONTEND: "noninteractive" },
+    stdin: "null",
+    stdout: "null",
+  }).output();
+  if (!success) {
+    console.error(`Cannot install: "apt-get ${args.join(" ")}" failed`);
+    Deno.exit(1);
+  }
+}
+
+function isThere(provides: string): boolean {
+  const paths = provides.startsWith("/")
+    ? [provides]
+    // Not every user's PATH has the directories that ip and nft are in.
+    : [...(Deno.env.get("PATH") ?? "").split(":"), "/usr/sbin", "/sbin"].map((directory) =>
+      `${directory}/${provides}`
+    );
+  return paths.some((path) => {
+    try {
+      return Deno.statSync(path).isFile;
+    } catch {
+      return false;
+    }
+  });
+}

@@ -1,0 +1,198 @@
+/**
+ * Reads the layouts of an object's maps out of its BTF, the type description that the compiler puts into it
+ * (https://docs.kernel.org/bpf/btf.html). Used when layouts are generated and again when an object is loaded.
+ */
+
+/** A C scalar or array, as `u64`, `u32`, `u64[27]` or `char[128]`. */
+export type ScalarLayout = string;
+
+export interface RecordLayout {
+  /** The C struct's tag. */
+  readonly name: string;
+  /** In bytes, padding included. */
+  readonly size: number;
+  /** Name, type and offset in bytes of each member, in order. */
+  readonly members: readonly (readonly [name: string, type: ScalarLayout, offset: number])[];
+}
+
+/** What one entry of a map consists of. */
+export interface MapLayout {
+  readonly key: ScalarLayout | RecordLayout;
+  readonly value: ScalarLayout | RecordLayout;
+}
+
+interface Type {
+  readonly kind: number;
+  readonly name: string;
+  /** Size in bytes, or the id of the type it refers to. */
+  readonly sizeOrType: number;
+  readonly members: readonly { name: string; type: number; value: number }[];
+}
+
+const KIND = {
+  int: 1,
+  pointer: 2,
+  array: 3,
+  struct: 4,
+  union: 5,
+  enum: 6,
+  typedef: 8,
+  volatile: 9,
+  const: 10,
+  restrict: 11,
+  function: 12,
+  functionPrototype: 13,
+  variable: 14,
+  section: 15,
+  float: 16,
+  declarationTag: 17,
+  typeTag: 18,
+  enum64: 19,
+} as const;
+
+/** Bytes after the common part of a type, by kind: fixed, and for each of its `vlen` items. */
+const EXTRA: Readonly<Record<number, readonly [fixed: number, each: number]>> = {
+  [KIND.int]: [4, 0],
+  [KIND.array]: [12, 0],
+  [KIND.struct]: [0, 12],
+  [KIND.union]: [0, 12],
+  [KIND.enum]: [0, 8],
+  [KIND.functionPrototype]: [0, 8],
+  [KIND.variable]: [4, 0],
+  [KIND.section]: [0, 12],
+  [KIND.declarationTag]: [4, 0],
+  [KIND.enum64]: [0, 12],
+};
+
+const MAGIC = 0xeb9f;
+
+/** The types of one object, by id. */
+export class Btf {
+  readonly #types: Type[] = [{ kind: 0, name: "void", sizeOrType: 0, members: [] }];
+
+  /** Parses raw little-endian BTF; throws a `TypeError` for anything else. */
+  constructor(raw: Uint8Array) {
+    const view = new DataView(raw.buffer, raw.byteOffset, raw.byteLength);
+    if (raw.length < 24 || view.getUint16(0, true) !== MAGIC) {
+      throw new TypeError("Cannot read BTF: its magic number is missing");
+    }
+    const header = view.getUint32(4, true);
+    const types = header + view.getUint32(8, true);
+    const typesEnd = types + view.getUint32(12, true);
+    const strings = header + view.getUint32(16, true);
+    const text = (offset: number) => {
+      const start = strings + offset;
+      return new TextDecoder().decode(raw.subarray(start, raw.indexOf(0, start)));
+    };
+    for (let at = types; at < typesEnd;) {
+      const info = view.getUint32(at + 4, true);
+      const kind = (info >>> 24) & 0x1f;
+      const count = info & 0xffff;
+      const [fixed, each] = EXTRA[kind] ?? [0, 0];
+      const members = [];
+      for (let item = 0; item < (each === 0 ? 0 : count); item++) {
+        const member = at + 12 + fixed + item * each;
+        members.push(
+          kind === KIND.section
+            ? { name: "", type: view.getUint32(member, true), value: view.getUint32(member + 4, true) }
+            : {
+              name: text(view.getUint32(member, true)),
+              type: view.getUint32(member + 4, true),
+              value: each > 8 ? view.getUint32(member + 8, true) : view.getInt32(member + 4, true),
+            },
+        );
+      }
+      if (kind === KIND.array) {
+        members.push({
+          name: "",
+          type: view.getUint32(at + 12, true),
+          value: view.getUint32(at + 20, true),
+        });
+      }
+      this.#types.push({
+        kind,
+        name: text(view.getUint32(at, true)),
+        sizeOrType: view.getUint32(at + 8, true),
+        members,
+      });
+      at += 12 + fixed + each * count;
+    }
+  }
+
+  /** The layouts of the maps that the object defines, by map name. */
+  mapLayouts(): Record<string, MapLayout> {
+    const section = this.#types.find((type) => type.kind === KIND.section && type.name === ".maps");
+    const layouts: Record<string, MapLayout> = {};
+    for (const { type } of section?.members ?? []) {
+      const variable = this.#type(type);
+      const definition = this.#resolve(variable.sizeOrType);
+      const part = (name: string) => {
+        const member = definition.members.find((candidate) => candidate.name === name);
+        if (member === undefined) throw new TypeError(`Cannot read BTF: map ${variable.name} has no ${name}`);
+        return this.#layout(this.#resolve(member.type).sizeOrType);
+      };
+      layouts[variable.name] = { key: part("key"), value: part("value") };
+    }
+    return layouts;
+  }
+
+  /** The names of an enum's values in order, when they count from zero without gaps. */
+  enumNames(name: string): string[] {
+    const found = this.#types.find((type) => type.kind === KIND.enum && type.name === name);
+    if (found === undefined) throw new TypeError(`Cannot read BTF: there is no enum ${name}`);
+    found.members.forEach((member, index) => {
+      if (member.value !== index) throw new TypeError(`Cannot read BTF: enum ${name} has a gap at ${index}`);
+    });
+    return found.members.map((member) => member.name);
+  }
+
+  #type(id: number): Type {
+    const type = this.#types[id];
+    if (type === undefined) throw new TypeError(`Cannot read BTF: there is no type ${id}`);
+    return type;
+  }
+
+  /** The type behind typedefs and qualifiers. */
+  #resolve(id: number): Type {
+    const type = this.#type(id);
+    const transparent: readonly number[] = [
+      KIND.typedef,
+      KIND.volatile,
+      KIND.const,
+      KIND.restrict,
+      KIND.typeTag,
+    ];
+    return transparent.includes(type.kind) ? this.#resolve(type.sizeOrType) : type;
+  }
+
+  #layout(id: number): ScalarLayout | RecordLayout {
+    const type = this.#resolve(id);
+    if (type.kind !== KIND.struct) return this.#scalar(id);
+    return {
+      name: type.name,
+      size: type.sizeOrType,
+      members: type.members.map((member) =>
+        [member.name, this.#scalar(member.type), member.value / 8] as const
+      ),
+    };
+  }
+
+  #scalar(id: number): ScalarLayout {
+    const type = this.#resolve(id);
+    switch (type.kind) {
+      case KIND.int:
+        return type.name === "char"
+          ? "char"
+          : `${type.name.includes("unsigned") ? "u" : "s"}${type.sizeOrType * 8}`;
+      case KIND.enum:
+        return `u${type.sizeOrType * 8}`;
+      case KIND.array: {
+        const [element] = type.members;
+        if (element !== undefined) return `${this.#scalar(element.type)}[${element.value}]`;
+      }
+    }
+    throw new TypeError(
+      `Cannot read BTF: type ${type.name || id} is neither a number nor an array of numbers`,
+    );
+  }
+}
