@@ -2,6 +2,7 @@
 import { Btf, type MapLayout } from "./btf.ts";
 import { NativeError } from "./error.ts";
 import { openLibrary } from "./library.ts";
+import { cString } from "./memory.ts";
 import { Decoder, layoutSize, sameLayout } from "./records.ts";
 
 export interface MapInfo {
@@ -40,21 +41,20 @@ interface OpenMap {
   capacity: number;
 }
 
-const cString = (text: string) => new TextEncoder().encode(`${text}\0`);
-
 /** An eBPF object. Set it up, `load()`, `attach()`, read its maps; `close()` detaches and frees everything. */
 export class BpfObject implements Disposable {
   readonly #symbols = openLibrary();
   readonly #path: string;
   readonly #maps = new Map<string, OpenMap>();
-  #handle: Deno.PointerValue;
+  /** 0 once closed. */
+  #handle: bigint;
 
   /** Opens an object file; throws a `NativeError` that names it and what libbpf said. */
   constructor(path: string) {
     this.#path = path;
     const handle = new BigUint64Array(1);
     this.#check(this.#symbols.kpod_bpf_open(cString(path), handle), "open");
-    this.#handle = Deno.UnsafePointer.create(handle[0] ?? 0n);
+    this.#handle = handle[0] ?? 0n;
   }
 
   /** The object's own type information. */
@@ -200,9 +200,9 @@ export class BpfObject implements Disposable {
 
   /** Detaches the programs and frees the maps. */
   close(): void {
-    if (this.#handle === null) return;
+    if (this.#handle === 0n) return;
     this.#symbols.kpod_bpf_close(this.#handle);
-    this.#handle = null;
+    this.#handle = 0n;
   }
 
   [Symbol.dispose](): void {

@@ -1,4 +1,7 @@
-/** The FFI table of `native/kpod_bpf.h`. Strings are NUL-terminated bytes; `buffer` is a typed array. */
+/**
+ * The FFI table of `native/kpod_bpf.h`. Strings are NUL-terminated bytes; `buffer` is a typed array; handles are
+ * addresses as integers, since making pointers of them takes a permission the agent does not have.
+ */
 export const BPF_SYMBOLS = {
   kpod_bpf_open: {
     parameters: [
@@ -7,10 +10,10 @@ export const BPF_SYMBOLS = {
     ],
     result: "i32",
   },
-  kpod_bpf_close: { parameters: [/* struct kpod_bpf *object */ "pointer"], result: "void" },
+  kpod_bpf_close: { parameters: [/* struct kpod_bpf *object */ "u64"], result: "void" },
   kpod_bpf_btf: {
     parameters: [
-      /* struct kpod_bpf *object */ "pointer",
+      /* struct kpod_bpf *object */ "u64",
       /* uint8_t *buffer */ "buffer",
       /* uint64_t capacity */ "u64",
     ],
@@ -18,7 +21,7 @@ export const BPF_SYMBOLS = {
   },
   kpod_bpf_set_constant: {
     parameters: [
-      /* struct kpod_bpf *object */ "pointer",
+      /* struct kpod_bpf *object */ "u64",
       /* const char *name */ "buffer",
       /* const uint8_t *value */ "buffer",
       /* uint32_t size */ "u32",
@@ -27,7 +30,7 @@ export const BPF_SYMBOLS = {
   },
   kpod_bpf_enable_program: {
     parameters: [
-      /* struct kpod_bpf *object */ "pointer",
+      /* struct kpod_bpf *object */ "u64",
       /* const char *program */ "buffer",
       /* uint32_t enabled */ "u32",
     ],
@@ -35,7 +38,7 @@ export const BPF_SYMBOLS = {
   },
   kpod_bpf_resize_map: {
     parameters: [
-      /* struct kpod_bpf *object */ "pointer",
+      /* struct kpod_bpf *object */ "u64",
       /* const char *map */ "buffer",
       /* uint32_t max_entries */ "u32",
     ],
@@ -43,7 +46,7 @@ export const BPF_SYMBOLS = {
   },
   kpod_bpf_enable_map: {
     parameters: [
-      /* struct kpod_bpf *object */ "pointer",
+      /* struct kpod_bpf *object */ "u64",
       /* const char *map */ "buffer",
       /* uint32_t enabled */ "u32",
     ],
@@ -51,23 +54,23 @@ export const BPF_SYMBOLS = {
   },
   kpod_bpf_share_map: {
     parameters: [
-      /* struct kpod_bpf *object */ "pointer",
+      /* struct kpod_bpf *object */ "u64",
       /* const char *map */ "buffer",
-      /* struct kpod_bpf *from */ "pointer",
+      /* struct kpod_bpf *from */ "u64",
     ],
     result: "i32",
   },
-  kpod_bpf_load: { parameters: [/* struct kpod_bpf *object */ "pointer"], result: "i32" },
+  kpod_bpf_load: { parameters: [/* struct kpod_bpf *object */ "u64"], result: "i32" },
   kpod_bpf_attach: {
     parameters: [
-      /* struct kpod_bpf *object */ "pointer",
+      /* struct kpod_bpf *object */ "u64",
       /* const char *program */ "buffer",
     ],
     result: "i32",
   },
   kpod_bpf_attach_perf_event: {
     parameters: [
-      /* struct kpod_bpf *object */ "pointer",
+      /* struct kpod_bpf *object */ "u64",
       /* const char *program */ "buffer",
       /* uint32_t type */ "u32",
       /* uint64_t config */ "u64",
@@ -77,7 +80,7 @@ export const BPF_SYMBOLS = {
   },
   kpod_bpf_map_info: {
     parameters: [
-      /* struct kpod_bpf *object */ "pointer",
+      /* struct kpod_bpf *object */ "u64",
       /* const char *map */ "buffer",
       /* struct kpod_map_info *info */ "buffer",
     ],
@@ -85,7 +88,7 @@ export const BPF_SYMBOLS = {
   },
   kpod_bpf_program_info: {
     parameters: [
-      /* struct kpod_bpf *object */ "pointer",
+      /* struct kpod_bpf *object */ "u64",
       /* const char *program */ "buffer",
       /* struct kpod_program_info *info */ "buffer",
     ],
@@ -93,7 +96,7 @@ export const BPF_SYMBOLS = {
   },
   kpod_bpf_map_read: {
     parameters: [
-      /* struct kpod_bpf *object */ "pointer",
+      /* struct kpod_bpf *object */ "u64",
       /* const char *map */ "buffer",
       /* uint8_t *keys */ "buffer",
       /* uint8_t *values */ "buffer",
@@ -103,7 +106,7 @@ export const BPF_SYMBOLS = {
   },
   kpod_bpf_map_delete: {
     parameters: [
-      /* struct kpod_bpf *object */ "pointer",
+      /* struct kpod_bpf *object */ "u64",
       /* const char *map */ "buffer",
       /* const uint8_t *key */ "buffer",
     ],

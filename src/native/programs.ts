@@ -49,6 +49,7 @@ export class Programs implements Disposable {
   /** Every program of every wanted signal. */
   readonly states: readonly ProgramState[];
   readonly #objects = new Map<ObjectName, LoadedObject>();
+  readonly #entries = new Map<string, number>();
 
   /** Loads and attaches what works; what does not is in `states` with the reason, and harms nothing else. */
   constructor(options: ProgramOptions) {
@@ -70,7 +71,14 @@ export class Programs implements Disposable {
 
   /** All entries of a map; none when no working signal uses it. */
   readMap(map: string): Entry<unknown, unknown>[] {
-    return this.#objectWith(map)?.readMap(map) ?? [];
+    const entries = this.#objectWith(map)?.readMap(map) ?? [];
+    this.#entries.set(map, entries.length);
+    return entries;
+  }
+
+  /** How many entries a map had when it was last read; `undefined` for maps that are not read. */
+  entryCount(map: string): number | undefined {
+    return this.#entries.get(map);
   }
 
   deleteEntry(map: string, key: Uint8Array<ArrayBuffer>): void {

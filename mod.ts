@@ -1,0 +1,149 @@
+/** The agent's entry: flags, configuration, wiring, signals. Nothing else in the tree acts on import. */
+import { parseArgs } from "node:util";
+import { Agent } from "./src/agent.ts";
+import { createCollectors } from "./src/collectors/list.ts";
+import { type Config, ConfigError, helpText, parseConfig, readEnvironment } from "./src/config.ts";
+import { Discovery } from "./src/discovery/discovery.ts";
+import { createKubeletClient } from "./src/discovery/kubelet.ts";
+import { createLogger, type Logger } from "./src/log.ts";
+import { processFamilies } from "./src/metrics/process.ts";
+import { renderFamilies } from "./src/metrics/registry.ts";
+import type { BuildInfo } from "./src/metrics/self.ts";
+import { libbpfVersion } from "./src/native/bpf.ts";
+import { environmentNames } from "./src/native/environment.ts";
+import { HostRoot, readHostFile } from "./src/native/host_files.ts";
+import { serve, type ServerDependencies } from "./src/server.ts";
+import { VERSION } from "./src/version.ts";
+
+/** Clock ticks a second in /proc/PID/stat: USER_HZ, 100 on every architecture the agent runs on. */
+const CLOCK_TICKS = 100;
+
+try {
+  await main();
+} catch (error) {
+  // A user's mistake, or something about this machine: the message says it all.
+  console.error(`kpod-metrics: ${error instanceof Error ? error.message : error}`);
+  Deno.exit(error instanceof ConfigError ? 2 : 1);
+}
+
+async function main(): Promise<void> {
+  const flags = readFlags();
+  if (flags.help) return console.log(helpText());
+  if (flags.version) return console.log(`kpod-metrics ${VERSION}`);
+  const proc = HostRoot.open("/proc");
+  const config = parseConfig(readEnvironment(environmentNames("KPOD_")), {
+    arch: Deno.build.arch,
+    programDirectory: `${import.meta.dirname}/bpf`,
+    hostname: proc.readText("sys/kernel/hostname").trim(),
+  });
+  const log = createLogger(config.log.level, config.log.format);
+  await run(config, proc, log);
+}
+
+function readFlags(): { help: boolean; version: boolean } {
+  try {
+    const options = {
+      help: { type: "boolean", short: "h" },
+      version: { type: "boolean", short: "V" },
+    } as const;
+    const { values } = parseArgs({ args: Deno.args, options });
+    return { help: values.help ?? false, version: values.version ?? false };
+  } catch (error) {
+    throw new ConfigError(`${error instanceof Error ? error.message : error}; see --help`);
+  }
+}
+
+async function run(config: Config, proc: HostRoot, log: Logger): Promise<void> {
+  const build: BuildInfo = {
+    version: VERSION,
+    deno: Deno.version.deno,
+    libbpf: libbpfVersion(),
+    kernel: proc.readText("sys/kernel/osrelease").trim(),
+  };
+  const { fetchPods } = createKubeletClient(config.kubelet, readHostFile);
+  const discovery = new Discovery(fetchPods, { intervalMs: config.kubelet.pollIntervalMs, log });
+  const { collectors, signals } = createCollectors({
+    collectors: config.collectors,
+    histogramResolution: config.histogramResolution,
+    syscalls: config.syscalls.tracked,
+  });
+  const agent = new Agent(
+    {
+      node: config.nodeName,
+      cgroupRoot: config.cgroupRoot,
+      pollIntervalMs: config.pollIntervalMs,
+      kubeletPollIntervalMs: config.kubelet.pollIntervalMs,
+      collectors,
+      programs: !config.bpf.enabled ? undefined : {
+        directory: config.bpf.programDirectory,
+        signals,
+        maxCgroups: config.bpf.maxCgroups,
+        syscalls: config.syscalls.tracked.map(({ number }) => number),
+      },
+      build,
+      processFamilies: () => ownProcess(proc),
+    },
+    discovery,
+    log,
+  );
+  const ended = signalled();
+  const server = serve(serverDependencies(config, agent, build, log), config.listen);
+  log.info("kpod-metrics is listening", {
+    version: VERSION,
+    address: `${server.address.hostname}:${server.address.port}`,
+    profile: config.profile,
+    kubelet: config.kubelet.url.href,
+  });
+  discovery.start();
+  await agent.start();
+  log.info("stopping", { signal: await ended });
+  await Promise.all([server.close(), discovery.stop()]);
+  await agent.stop();
+  log.info("stopped");
+  Deno.exit(0);
+}
+
+function serverDependencies(config: Config, agent: Agent, build: BuildInfo, log: Logger): ServerDependencies {
+  const started = Date.now();
+  return {
+    log,
+    metrics: async (format) => await renderFamilies((await agent.snapshot()).families, format),
+    readiness: () => agent.readiness(),
+    status: () => {
+      const { snapshot, programs } = agent.state();
+      return {
+        version: VERSION,
+        profile: config.profile,
+        kernel: build.kernel,
+        uptimeSeconds: (Date.now() - started) / 1000,
+        targets: snapshot?.targets ?? 0,
+        collectors: (snapshot?.runs ?? []).map(({ name, up, seconds }) => ({
+          name,
+          up,
+          detail: `last run took ${(seconds * 1000).toFixed(1)} ms`,
+        })),
+        signals: [...programs?.states ?? []],
+      };
+    },
+  };
+}
+
+function ownProcess(proc: HostRoot) {
+  const [, bootTime = "0"] = /^btime (\d+)$/m.exec(proc.readText("stat")) ?? [];
+  return processFamilies({
+    stat: proc.readText("self/stat"),
+    status: proc.readText("self/status"),
+    limits: proc.readText("self/limits"),
+    bootTimeSeconds: Number(bootTime),
+    clockTicks: CLOCK_TICKS,
+  });
+}
+
+/** Resolves with the first signal that asks the agent to end. */
+function signalled(): Promise<string> {
+  return new Promise((resolve) => {
+    for (const signal of ["SIGINT", "SIGTERM"] as const) {
+      Deno.addSignalListener(signal, () => resolve(signal));
+    }
+  });
+}

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Roots, and what is asked of one file or directory beneath them. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <linux/openat2.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "beneath.h"
+#include "kpod_files.h"
+
+/* The kernel gives the root of each cgroup2 hierarchy this inode (kernfs id 1, since 5.5). */
+#define CGROUP2_ROOT_INODE 1
+
+int kpod_open_beneath(int directory, const char *relative, int flags, uint64_t resolve)
+{
+	struct open_how how = {
+	    .flags = (uint64_t)flags | O_CLOEXEC,
+	    .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | resolve,
+	};
+
+	/* A rename elsewhere in the system makes a path with ".." fail with EAGAIN: try again. */
+	for (int attempt = 0; attempt < 16; attempt++) {
+		long descriptor = syscall(SYS_openat2, directory, relative, &how, sizeof(how));
+
+		if (descriptor >= 0)
+			return (int)descriptor;
+		if (errno != EAGAIN && errno != EINTR)
+			break;
+	}
+	return -errno;
+}
+
+int64_t kpod_read_whole(int descriptor, uint8_t *buffer, uint64_t capacity)
+{
+	uint64_t used = 0;
+	uint8_t one_more;
+
+	/* Only a read of nothing is the end: /proc files come in pieces of a page or so. */
+	for (;;) {
+		int full = used == capacity;
+		ssize_t got = pread(descriptor, full ? &one_more : buffer + used,
+				    full ? 1 : capacity - used, (off_t)used);
+
+		if (got == 0)
+			return (int64_t)used;
+		if (got > 0 && full)
+			return -EMSGSIZE;
+		if (got > 0)
+			used += (uint64_t)got;
+		else if (errno != EINTR)
+			return -errno;
+	}
+}
+
+int kpod_root_open(const char *path, struct kpod_root **root)
+{
+	size_t size = strlen(path) + 1;
+	struct kpod_root *opened = malloc(sizeof(*opened) + size);
+
+	if (!opened)
+		return -ENOMEM;
+	memcpy(opened->path, path, size);
+	opened->descriptor = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (opened->descriptor < 0) {
+		int error = -errno;
+
+		free(opened);
+		return error;
+	}
+	*root = opened;
+	return 0;
+}
+
+void kpod_root_close(struct kpod_root *root)
+{
+	if (!root)
+		return;
+	close(root->descriptor);
+	free(root);
+}
+
+int64_t kpod_filesystem_type(const struct kpod_root *root)
+{
+	struct statfs filesystem;
+
+	return fstatfs(root->descriptor, &filesystem) ? -errno : (int64_t)filesystem.f_type;
+}
+
+int64_t kpod_read_file(const struct kpod_root *root, const char *relative, uint8_t *buffer,
+		       uint64_t capacity)
+{
+	/* O_NONBLOCK: a FIFO must not hold up the caller. */
+	int descriptor =
+	    kpod_open_beneath(root->descriptor, relative, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0);
+	int64_t length;
+
+	if (descriptor < 0)
+		return descriptor;
+	length = kpod_read_whole(descriptor, buffer, capacity);
+	close(descriptor);
+	return length;
+}
+
+/* Takes over descriptor, a directory, and returns its level. */
+static int level_of(int descriptor)
+{
+	ino_t below = 0;
+
+	for (int level = 0;; level++) {
+		/* Unlike openat2 beneath a directory, this must go up: but not across mounts. */
+		struct open_how up = {
+		    .flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
+		    .resolve = RESOLVE_NO_XDEV | RESOLVE_NO_SYMLINKS,
+		};
+		struct stat status;
+		int error = fstat(descriptor, &status) ? -errno : 0;
+		long parent = -1;
+
+		if (!error && status.st_ino == CGROUP2_ROOT_INODE) {
+			close(descriptor);
+			return level;
+		}
+		/* ".." of the process's own root directory is that directory again. */
+		if (!error && status.st_ino == below)
+			error = -EXDEV;
+		below = status.st_ino;
+		if (!error) {
+			parent = syscall(SYS_openat2, descriptor, "..", &up, sizeof(up));
+			error = parent < 0 ? -errno : 0;
+		}
+		close(descriptor);
+		if (error)
+			return error;
+		descriptor = (int)parent;
+	}
+}
+
+int kpod_cgroup_level(const struct kpod_root *root, const char *relative)
+{
+	int descriptor = kpod_open_beneath(root->descriptor, relative, O_PATH | O_DIRECTORY, 0);
+	struct statfs filesystem;
+	int error = 0;
+
+	if (descriptor < 0)
+		return descriptor;
+	if (fstatfs(descriptor, &filesystem))
+		error = -errno;
+	else if (filesystem.f_type != CGROUP2_SUPER_MAGIC)
+		error = -ENOTSUP;
+	if (error) {
+		close(descriptor);
+		return error;
+	}
+	return level_of(descriptor);
+}
+
+int64_t kpod_environment(const char *prefix, char *buffer, uint64_t capacity)
+{
+	size_t prefix_length = strlen(prefix);
+	uint64_t needed = 0;
+
+	/* First to count, then, if all of it fits, to write. */
+	for (int writing = 0; writing < 2; writing++) {
+		if (writing && needed > capacity)
+			break;
+		needed = 0;
+		for (char **variable = environ; variable && *variable; variable++) {
+			size_t length = strcspn(*variable, "=");
+
+			if (strncmp(*variable, prefix, prefix_length) || length < prefix_length)
+				continue;
+			if (writing) {
+				memcpy(buffer + needed, *variable, length);
+				buffer[needed + length] = '\0';
+			}
+			needed += length + 1;
+		}
+	}
+	return (int64_t)needed;
+}

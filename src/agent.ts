@@ -1,0 +1,260 @@
+/**
+ * The cycle: refresh the targets, run every collector, publish one immutable snapshot. A timer runs it at least
+ * once every poll interval, so that ended containers are read before they are forgotten; a scrape that finds the
+ * snapshot older than a second runs it first, and concurrent scrapes share that.
+ */
+import { basename } from "node:path";
+import {
+  type ContainerCgroup,
+  containerNamed,
+  findKubepods,
+  type KubepodsRoot,
+  listContainers,
+  openHierarchy,
+} from "./cgroup/hierarchy.ts";
+import { TargetIndex } from "./cgroup/targets.ts";
+import type { Collector } from "./collectors/collector.ts";
+import type { Discovery } from "./discovery/discovery.ts";
+import type { Logger } from "./log.ts";
+import type { Family } from "./metrics/family.ts";
+import {
+  buildFamilies,
+  type BuildInfo,
+  collectorFamilies,
+  type CollectorRun,
+  discoveryFamilies,
+  Observations,
+  programFamilies,
+} from "./metrics/self.ts";
+import type { HostRoot } from "./native/host_files.ts";
+import { type ProgramOptions, Programs } from "./native/programs.ts";
+
+export interface AgentOptions {
+  readonly node: string;
+  readonly cgroupRoot: string;
+  readonly pollIntervalMs: number;
+  readonly kubeletPollIntervalMs: number;
+  readonly collectors: readonly Collector[];
+  /** What to load; `undefined` with eBPF switched off. */
+  readonly programs: Omit<ProgramOptions, "kubepods"> | undefined;
+  readonly build: BuildInfo;
+  /** The agent's own process, read anew each cycle. */
+  readonly processFamilies: () => readonly Family[];
+}
+
+/** What one cycle found out. */
+export interface Snapshot {
+  /** When the cycle ended, in milliseconds since the epoch. */
+  readonly time: number;
+  readonly families: readonly Family[];
+  readonly targets: number;
+  readonly runs: readonly CollectorRun[];
+}
+
+/** A scrape is served a snapshot of at most this age. */
+const FRESH_MS = 1000;
+
+/** How many intervals old the last cycle or kubelet answer may be for the agent to be ready. */
+const READY_INTERVALS = 3;
+
+export class Agent {
+  readonly #options: AgentOptions;
+  readonly #discovery: Discovery;
+  readonly #log: Logger;
+  readonly #index: TargetIndex;
+  readonly #durations = new Observations();
+  #hierarchy: HostRoot | undefined;
+  #kubepods: KubepodsRoot | undefined;
+  #programs: Programs | undefined;
+  #snapshot: Snapshot | undefined;
+  #running: Promise<Snapshot> | undefined;
+  #timer: ReturnType<typeof setInterval> | undefined;
+  /** What keeps cycles from being complete, as last logged. */
+  #trouble: string | undefined;
+  #failing = new Set<string>();
+  /** Names of ended cgroups that no map held counts of a cycle ago. */
+  #unheld = new Set<bigint>();
+
+  constructor(options: AgentOptions, discovery: Discovery, log: Logger) {
+    this.#options = options;
+    this.#discovery = discovery;
+    this.#log = log;
+    this.#index = new TargetIndex(options.node, 2 * options.pollIntervalMs);
+  }
+
+  /** Runs a cycle now and then one every poll interval. */
+  async start(): Promise<void> {
+    await this.#cycleOnce();
+    this.#timer = setInterval(() => void this.#cycleOnce(), this.#options.pollIntervalMs);
+  }
+
+  /** Ends the cycles and detaches the eBPF programs. */
+  async stop(): Promise<void> {
+    clearInterval(this.#timer);
+    await this.#running;
+    this.#programs?.close();
+    this.#programs = undefined;
+    this.#hierarchy?.close();
+    this.#hierarchy = undefined;
+  }
+
+  /** A snapshot that is at most a second old. */
+  async snapshot(): Promise<Snapshot> {
+    const last = this.#snapshot;
+    if (last !== undefined && Math.abs(Date.now() - last.time) < FRESH_MS) return last;
+    return await this.#cycleOnce();
+  }
+
+  /** Whether kubelet and kernel have been read lately; if not, why, one line each. */
+  readiness(): { ready: boolean; reasons: string[] } {
+    const { pollIntervalMs, kubeletPollIntervalMs } = this.#options;
+    const reasons = [
+      staleness("kubelet's last good answer", this.#discovery.state.lastSuccess, kubeletPollIntervalMs),
+      staleness("last cycle", this.#snapshot?.time, pollIntervalMs),
+      this.#trouble,
+    ].filter((reason) => reason !== undefined);
+    return { ready: reasons.length === 0, reasons };
+  }
+
+  /** The last snapshot, if there is one, and the programs in use. */
+  state(): { snapshot: Snapshot | undefined; programs: Programs | undefined } {
+    return { snapshot: this.#snapshot, programs: this.#programs };
+  }
+
+  #cycleOnce(): Promise<Snapshot> {
+    // Collecting is synchronous; the promise lets a scrape and the timer share what runs.
+    this.#running ??= Promise.resolve().then(() => this.#cycle()).finally(() => this.#running = undefined);
+    return this.#running;
+  }
+
+  #cycle(): Snapshot {
+    const began = performance.now();
+    this.#refresh();
+    const { families, runs } = this.#collect();
+    this.#dropNames();
+    this.#durations.observe((performance.now() - began) / 1000);
+    this.#snapshot = {
+      time: Date.now(),
+      targets: this.#index.targets().length,
+      families: [...families, ...this.#selfFamilies(runs)],
+      runs,
+    };
+    return this.#snapshot;
+  }
+
+  /** Brings targets and programs up to date; a failure leaves those of the last cycle in use. */
+  #refresh(): void {
+    try {
+      const live = this.#liveContainers();
+      const { pods, generation } = this.#discovery.state;
+      this.#index.update({ pods, generation, live, counted: this.#countedContainers(), now: Date.now() });
+      if (this.#index.wantsPoll) this.#discovery.pollEarly();
+      this.#report(
+        this.#kubepods === undefined ? "no kubepods cgroup found: is a kubelet running here?" : undefined,
+      );
+    } catch (error) {
+      this.#report(messageOf(error));
+    }
+  }
+
+  #liveContainers(): ContainerCgroup[] {
+    this.#hierarchy ??= openHierarchy(this.#options.cgroupRoot);
+    let live = this.#kubepods && listContainers(this.#hierarchy, this.#kubepods);
+    if (live === undefined) {
+      this.#useKubepods(findKubepods(this.#hierarchy));
+      live = this.#kubepods && listContainers(this.#hierarchy, this.#kubepods);
+    }
+    return live ?? [];
+  }
+
+  /** The programs watch one kubepods root: another one, after the kubelet was set up anew, takes them anew. */
+  #useKubepods(found: KubepodsRoot | undefined): void {
+    this.#kubepods = found;
+    if (found === undefined || this.#options.programs === undefined) return;
+    const old = this.#programs;
+    const kubepods = { ...found, name: basename(found.path) };
+    this.#programs = new Programs({ ...this.#options.programs, kubepods });
+    old?.close();
+    this.#log.info("watching pods", { cgroup: found.path });
+    for (const { state, signal, program, reason } of this.#programs.states) {
+      if (state === "unavailable") this.#log.warn("signal is not available", { signal, program, reason });
+    }
+  }
+
+  #countedContainers(): ContainerCgroup[] {
+    return (this.#programs?.readMap("cgroups") ?? []).flatMap(({ key, value }) => {
+      const { pod, container } = value as { pod: string; container: string };
+      return containerNamed(BigInt(key as number), pod, container) ?? [];
+    });
+  }
+
+  #collect(): { families: Family[]; runs: CollectorRun[] } {
+    const families: Family[] = [];
+    const runs: CollectorRun[] = [];
+    for (const collector of this.#options.collectors) {
+      const began = performance.now();
+      let up = true;
+      try {
+        families.push(...collector.collect({ targets: this.#index, programs: this.#programs }));
+        this.#failing.delete(collector.name);
+      } catch (error) {
+        up = false;
+        // Once, not every cycle: kpod_collector_up tells how long it lasts.
+        if (!this.#failing.has(collector.name)) {
+          this.#log.error("collector failed", { collector: collector.name, error: messageOf(error) });
+        }
+        this.#failing.add(collector.name);
+      }
+      runs.push({ name: collector.name, up, seconds: (performance.now() - began) / 1000 });
+    }
+    return { families, runs };
+  }
+
+  /** Frees the kernel's note of a name when its cgroup is gone and no map holds counts of it any more. */
+  #dropNames(): void {
+    const programs = this.#programs;
+    if (programs === undefined) return;
+    const unheld = new Set<bigint>();
+    for (const { key } of programs.readMap("cgroups")) {
+      const id = BigInt(key as number);
+      if (this.#index.isLive(id) || this.#options.collectors.some((collector) => collector.holds?.(id))) {
+        continue;
+      }
+      // A program may just be making an entry for it: gone is what was unheld a cycle ago as well.
+      if (this.#unheld.has(id)) {
+        programs.deleteEntry("cgroups", new Uint8Array(new BigUint64Array([id]).buffer));
+      } else unheld.add(id);
+    }
+    this.#unheld = unheld;
+  }
+
+  #selfFamilies(runs: readonly CollectorRun[]): Family[] {
+    return [
+      this.#durations.family("kpod_collection_duration_seconds", "How long a cycle took."),
+      ...collectorFamilies(runs),
+      ...(this.#programs === undefined ? [] : programFamilies(this.#programs)),
+      ...discoveryFamilies(this.#discovery.state, this.#index.unattributed),
+      ...buildFamilies(this.#options.build),
+      ...this.#options.processFamilies(),
+    ];
+  }
+
+  /** Logs what is wrong when it begins, changes or ends. */
+  #report(trouble: string | undefined): void {
+    if (trouble === this.#trouble) return;
+    this.#trouble = trouble;
+    if (trouble === undefined) this.#log.info("cycle is complete again");
+    else this.#log.warn("cycle is not complete", { reason: trouble });
+  }
+}
+
+function staleness(what: string, time: number | undefined, intervalMs: number): string | undefined {
+  if (time === undefined) return `waiting for the ${what.replace("last ", "first ")}`;
+  const age = Date.now() - time;
+  if (age <= READY_INTERVALS * intervalMs) return undefined;
+  return `the ${what} is ${Math.round(age / 1000)} s old, more than ${READY_INTERVALS} intervals`;
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,89 @@
+/** Finds the cgroup v2 hierarchy, the kubepods root in it, and the containers below that. */
+import { basename, join } from "node:path";
+import { NativeError } from "../native/error.ts";
+import { HostRoot } from "../native/host_files.ts";
+import { containerIdOf, isKubepodsRoot, podUidOf, qosOf } from "./path.ts";
+
+/** The cgroup below which the kubelet keeps all pods. */
+export interface KubepodsRoot {
+  /** Its cgroup id. */
+  readonly id: bigint;
+  /** How many steps it is below the root of the hierarchy. */
+  readonly level: number;
+  /** Path relative to the hierarchy's mount point. */
+  readonly path: string;
+}
+
+/** A container's cgroup, by what its directory and its pod's are called. */
+export interface ContainerCgroup {
+  readonly id: bigint;
+  readonly podUid: string;
+  readonly containerId: string;
+}
+
+const CGROUP2_SUPER_MAGIC = 0x63677270;
+
+/** A kubelet's `--cgroup-root` and a node inside a container (kind) put kubepods this deep at most. */
+const SEARCH_DEPTH = 6;
+
+/**
+ * Opens the cgroup v2 mount at `path`, or at `path`/unified where v1 controllers are mounted beside it.
+ *
+ * @throws {Error} saying what was found instead and what to set.
+ */
+export function openHierarchy(path: string): HostRoot {
+  const problems: string[] = [];
+  for (const candidate of [path, join(path, "unified")]) {
+    try {
+      const root = HostRoot.open(candidate);
+      if (root.filesystemType() === CGROUP2_SUPER_MAGIC) return root;
+      root.close();
+      problems.push(`${candidate} is no cgroup2 filesystem`);
+    } catch (error) {
+      if (!(error instanceof NativeError)) throw error;
+      problems.push(`${candidate}: ${error.code}`);
+    }
+  }
+  throw new Error(
+    `Cannot find cgroup v2: ${
+      problems.join("; ")
+    }; set KPOD_CGROUP_ROOT to where the host's /sys/fs/cgroup is`,
+  );
+}
+
+/** The kubepods root, the one nearest the top where there are several; `undefined` while there is none. */
+export function findKubepods(hierarchy: HostRoot): KubepodsRoot | undefined {
+  const found = hierarchy.walk(".", SEARCH_DEPTH)
+    .filter((directory) => isKubepodsRoot(basename(directory.path)))
+    .sort((one, other) => one.depth - other.depth)[0];
+  if (found === undefined) return undefined;
+  return { id: found.id, level: hierarchy.cgroupLevel(found.path), path: found.path };
+}
+
+/**
+ * The containers' cgroups below the kubepods root; `undefined` when the root is gone or is another one now.
+ * Cgroups inside a container are not listed: they count as the container.
+ */
+export function listContainers(hierarchy: HostRoot, kubepods: KubepodsRoot): ContainerCgroup[] | undefined {
+  let directories;
+  try {
+    directories = hierarchy.walk(kubepods.path, 3);
+  } catch (error) {
+    if (error instanceof NativeError && error.code === "ENOENT") return undefined;
+    throw error;
+  }
+  if (directories[0]?.id !== kubepods.id) return undefined;
+  return directories.flatMap(({ id, path }) => {
+    const names = path.slice(kubepods.path.length + 1).split("/");
+    const [pod = "", container = "", ...more] = qosOf(names[0] ?? "") === undefined ? names : names.slice(1);
+    const named = more.length === 0 ? containerNamed(id, pod, container) : undefined;
+    return named === undefined ? [] : [named];
+  });
+}
+
+/** The container of a cgroup whose directory is `container` in `pod`; `undefined` where these are no such names. */
+export function containerNamed(id: bigint, pod: string, container: string): ContainerCgroup | undefined {
+  const podUid = podUidOf(pod);
+  const containerId = containerIdOf(container);
+  return podUid === undefined || containerId === undefined ? undefined : { id, podUid, containerId };
+}

@@ -1,0 +1,183 @@
+/**
+ * Which container each cgroup id stands for. The cgroup tree and the kernel's maps say what exists, the kubelet
+ * what it is called: a restarted kubelet lists no pods for a while although all of them run on, so a name once
+ * learnt holds as long as the cgroup does.
+ */
+import type { Pod } from "../discovery/pod.ts";
+import type { Labels } from "../metrics/family.ts";
+import type { ContainerCgroup } from "./hierarchy.ts";
+
+/** A container of a pod: what a series is about. Its restarts are one target; each has a cgroup of its own. */
+export interface Target {
+  readonly podUid: string;
+  readonly labels: Labels;
+}
+
+/** What one cycle found. */
+export interface Findings {
+  /** The pods of the kubelet's last good answer. */
+  readonly pods: readonly Pod[];
+  /** Good answers so far. */
+  readonly generation: number;
+  /** Containers whose cgroups exist. */
+  readonly live: readonly ContainerCgroup[];
+  /** Containers that the kernel's maps hold counts of, whether their cgroups still exist or not. */
+  readonly counted: readonly ContainerCgroup[];
+  /** Milliseconds since the epoch. */
+  readonly now: number;
+}
+
+interface KnownCgroup {
+  readonly cgroup: ContainerCgroup;
+  live: boolean;
+  counted: boolean;
+  target: Target | undefined;
+  /** The good answer that was the last when it was first seen. */
+  readonly seenAtGeneration: number;
+  /** When it was last found to exist, or first heard of if it never was. */
+  lastLive: number;
+}
+
+interface KnownPod {
+  pod: Pod;
+  /** When it was last listed, or had a cgroup. */
+  lastSeen: number;
+  readonly targets: Map<string, Target>;
+  /** The container of every instance seen, by the runtime's id. */
+  readonly containers: Map<string, string>;
+}
+
+/**
+ * A container that this many answers do not list, though they list its pod, is taken to be the pod's sandbox. The
+ * kubelet's answers lag behind the runtime by a second or two.
+ */
+const ANSWERS_TO_TELL_SANDBOX = 3;
+
+/** The targets of this node, from cycle to cycle. */
+export class TargetIndex {
+  readonly #node: string;
+  readonly #graceMs: number;
+  readonly #pods = new Map<string, KnownPod>();
+  readonly #cgroups = new Map<bigint, KnownCgroup>();
+  #generation = 0;
+  #now = 0;
+
+  /** Series of a pod that is neither listed nor has a cgroup stay for `graceMs`. */
+  constructor(node: string, graceMs: number) {
+    this.#node = node;
+    this.#graceMs = graceMs;
+  }
+
+  update(findings: Findings): void {
+    this.#generation = findings.generation;
+    this.#now = findings.now;
+    this.#learnPods(findings);
+    this.#learnCgroups(findings);
+    for (const { cgroup, live } of this.#cgroups.values()) {
+      const known = this.#pods.get(cgroup.podUid);
+      if (live && known !== undefined) known.lastSeen = findings.now;
+    }
+    this.#forgetPods(findings);
+    for (const known of this.#cgroups.values()) known.target ??= this.#targetOf(known.cgroup);
+  }
+
+  /** The target that a cgroup id counts for; `undefined` for a sandbox, or while its name is not known. */
+  resolve(id: bigint): Target | undefined {
+    return this.#cgroups.get(id)?.target;
+  }
+
+  /** Whether the cgroup exists. */
+  isLive(id: bigint): boolean {
+    return this.#cgroups.get(id)?.live ?? false;
+  }
+
+  /**
+   * Whether the counts of an ended cgroup need not be kept in the kernel: they have a target to be added to, or
+   * the kubelet has had its time to name one.
+   */
+  mayForget(id: bigint): boolean {
+    const known = this.#cgroups.get(id);
+    return known === undefined || known.target !== undefined || this.#now - known.lastLive > this.#graceMs;
+  }
+
+  /** Every target that has or had a cgroup, until its pod's grace is over. */
+  targets(): Target[] {
+    return [...this.#pods.values()].flatMap((known) => [...known.targets.values()]);
+  }
+
+  /** Cgroups of pods that the kubelet has not named. */
+  get unattributed(): number {
+    return [...this.#cgroups.values()].filter(({ cgroup }) => !this.#pods.has(cgroup.podUid)).length;
+  }
+
+  /** Whether another answer of the kubelet may name a cgroup that has no name yet. */
+  get wantsPoll(): boolean {
+    return [...this.#cgroups.values()].some(({ cgroup, target, seenAtGeneration }) =>
+      target === undefined &&
+      (!this.#pods.has(cgroup.podUid) || this.#generation - seenAtGeneration < ANSWERS_TO_TELL_SANDBOX)
+    );
+  }
+
+  #learnPods({ pods, now }: Findings): void {
+    for (const pod of pods) {
+      const known = this.#pods.get(pod.uid) ??
+        { pod, lastSeen: now, targets: new Map<string, Target>(), containers: new Map<string, string>() };
+      known.pod = pod;
+      known.lastSeen = now;
+      for (const container of pod.containers) {
+        for (const id of container.ids) known.containers.set(id, container.name);
+      }
+      this.#pods.set(pod.uid, known);
+    }
+  }
+
+  #learnCgroups({ live, counted, generation, now }: Findings): void {
+    const learn = (cgroup: ContainerCgroup) => {
+      const known = this.#cgroups.get(cgroup.id) ??
+        {
+          cgroup,
+          live: false,
+          counted: false,
+          target: undefined,
+          seenAtGeneration: generation,
+          lastLive: now,
+        };
+      this.#cgroups.set(cgroup.id, known);
+      return known;
+    };
+    for (const known of this.#cgroups.values()) known.live = known.counted = false;
+    for (const cgroup of live) {
+      const known = learn(cgroup);
+      known.live = true;
+      known.lastLive = now;
+    }
+    for (const cgroup of counted) learn(cgroup).counted = true;
+    for (const [id, known] of this.#cgroups) {
+      if (!known.live && !known.counted) this.#cgroups.delete(id);
+    }
+  }
+
+  #forgetPods({ pods, now }: Findings): void {
+    const listed = new Map(pods.map((pod) => [`${pod.namespace}/${pod.name}`, pod.uid]));
+    for (const [uid, { pod, lastSeen }] of this.#pods) {
+      // A StatefulSet's pod comes back under the same name: the series are the new one's from then on.
+      const successor = listed.get(`${pod.namespace}/${pod.name}`);
+      if (now - lastSeen <= this.#graceMs && (successor === undefined || successor === uid)) continue;
+      this.#pods.delete(uid);
+      for (const known of this.#cgroups.values()) {
+        if (known.cgroup.podUid === uid) known.target = undefined;
+      }
+    }
+  }
+
+  #targetOf({ podUid, containerId }: ContainerCgroup): Target | undefined {
+    const known = this.#pods.get(podUid);
+    const container = known?.containers.get(containerId);
+    if (known === undefined || container === undefined) return undefined;
+    const { namespace, name } = known.pod;
+    const target = known.targets.get(container) ??
+      { podUid, labels: { namespace, pod: name, container, node: this.#node } };
+    known.targets.set(container, target);
+    return target;
+  }
+}

@@ -1,0 +1,70 @@
+/** Families over the counters of kernel maps, each described by a row of a collector's table. */
+import type { Target } from "../cgroup/targets.ts";
+import type { HistogramFamily, HistogramSample, Labels, Sample, SimpleFamily } from "../metrics/family.ts";
+import { cumulativeBuckets, histogramBounds, type HistogramResolution, SLOTS } from "../metrics/histogram.ts";
+import type { SignalName } from "../native/signals.ts";
+import type { Counters, Totals } from "./kernel_totals.ts";
+
+/** A counter family made of one or more of a map's counters. */
+export interface CounterDescription {
+  readonly name: string;
+  readonly help: string;
+  /** The family is absent, not zero, where the kernel cannot deliver this. */
+  readonly signal: SignalName;
+  /** The counter's name in bpf/types.h, with the labels of its series. */
+  readonly series: readonly { readonly counter: string; readonly labels?: Labels }[];
+}
+
+/** A histogram family: `<prefix>_slots` and `<prefix>_ns` in bpf/types.h. */
+export interface HistogramDescription {
+  readonly name: string;
+  readonly help: string;
+  readonly signal: SignalName;
+  readonly prefix: string;
+}
+
+/** A target's counters, with the labels that set them apart from the target's other ones. */
+export interface Row {
+  readonly target: Target;
+  readonly labels: Labels;
+  readonly counters: Counters;
+}
+
+const NO_SLOTS: readonly number[] = new Array(SLOTS).fill(0);
+
+/** One row a target; counters of a target that has counted nothing yet are zero, so that a first event shows as one. */
+export function rowPerTarget(totals: ReadonlyMap<Target, Totals>): Row[] {
+  return [...totals].map(([target, total]) => ({ target, labels: {}, counters: total.get(0) ?? {} }));
+}
+
+export function counterFamily(description: CounterDescription, rows: readonly Row[]): SimpleFamily {
+  const { name, help, series } = description;
+  const samples: Sample[] = rows.flatMap((row) =>
+    series.map(({ counter, labels }) => ({
+      labels: labels === undefined ? labelsOf(row) : { ...labelsOf(row), ...labels },
+      value: Number(row.counters[counter] ?? 0),
+    }))
+  );
+  return { type: "counter", name, help, samples };
+}
+
+export function histogramFamily(
+  { name, help, prefix }: HistogramDescription,
+  rows: readonly Row[],
+  resolution: HistogramResolution,
+): HistogramFamily {
+  const samples: HistogramSample[] = rows.map((row) => ({
+    labels: labelsOf(row),
+    buckets: cumulativeBuckets(
+      (row.counters[`${prefix}_slots`] ?? NO_SLOTS) as readonly number[],
+      resolution,
+    ),
+    sum: Number(row.counters[`${prefix}_ns`] ?? 0) / 1e9,
+  }));
+  return { type: "histogram", name, help, bounds: histogramBounds(resolution), samples };
+}
+
+/** Series of the same target share one object, which the registry renders once. */
+function labelsOf({ target, labels }: Row): Labels {
+  return Object.keys(labels).length === 0 ? target.labels : { ...target.labels, ...labels };
+}

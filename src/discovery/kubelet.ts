@@ -1,0 +1,179 @@
+/**
+ * One request: `GET /pods` of the kubelet. It goes over `node:https`, as `fetch` cannot be told which name to
+ * expect in the certificate, and a kubelet's is for the node's name while it is reached by address.
+ */
+import { Buffer } from "node:buffer";
+import http from "node:http";
+import https from "node:https";
+import { isIP } from "node:net";
+import { type Credentials, readCredentials, type ReadFile } from "./kubelet_credentials.ts";
+import { networkError, pollError, type RequestFacts, statusError } from "./kubelet_error.ts";
+
+export type { ReadFile } from "./kubelet_credentials.ts";
+export { KubeletError } from "./kubelet_error.ts";
+
+/** Where the kubelet is and how to speak to it. */
+export interface KubeletOptions {
+  /** `https://10.0.0.1:10250`, or `http://127.0.0.1:10255` for the read-only port; `/pods` is appended. */
+  readonly url: URL;
+  /** The DNS name to expect in the certificate. By default the host of `url`. */
+  readonly serverName?: string | undefined;
+  /** File with the bearer token; sent over TLS only. */
+  readonly tokenFile?: string | undefined;
+  /** PEM file of the CAs to trust instead of the system's. */
+  readonly caFile?: string | undefined;
+  /** PEM files of a client certificate and its key. */
+  readonly certFile?: string | undefined;
+  readonly keyFile?: string | undefined;
+  /** Accept any certificate. The token then goes to whoever answers. */
+  readonly insecureSkipVerify?: boolean | undefined;
+  /** Time allowed for the whole exchange, its body included, in milliseconds. */
+  readonly timeoutMs: number;
+}
+
+/** A kubelet to ask. */
+export interface KubeletClient {
+  /**
+   * Asks for the node's pods and returns the parsed JSON, whatever it holds.
+   *
+   * @throws {KubeletError} which says what happened and what to do.
+   */
+  fetchPods(signal?: AbortSignal): Promise<unknown>;
+}
+
+/** Some 200 kB for 100 pods are usual; what is beyond this is not a node's list of pods. */
+const BODY_LIMIT = 64 * 1024 * 1024;
+
+/** Of an error's body only the first line is shown. */
+const ERROR_BODY_LIMIT = 64 * 1024;
+
+/**
+ * Returns a client that reads token and certificates through `readFile` at every poll.
+ *
+ * @throws {Error} if the options cannot work: a scheme other than http and https, an address as server name.
+ */
+export function createKubeletClient(options: KubeletOptions, readFile: ReadFile): KubeletClient {
+  const { url, serverName } = options;
+  if (url.protocol !== "https:" && url.protocol !== "http:") {
+    throw new Error(`Cannot use KPOD_KUBELET_URL: got the scheme ${url.protocol}//; use https:// or http://`);
+  }
+  if (serverName !== undefined && isIP(serverName) !== 0) {
+    throw new Error(
+      `Cannot use KPOD_KUBELET_SERVER_NAME: got the address ${serverName}; give a DNS name, ` +
+        "or leave it empty to check for the address in KPOD_KUBELET_URL",
+    );
+  }
+  const path = `${url.pathname.replace(/\/+$/, "")}/pods`;
+  const secure = url.protocol === "https:";
+  const facts: RequestFacts = {
+    url: `${url.origin}${path}`,
+    tokenFile: secure ? options.tokenFile : undefined,
+    caFile: options.caFile,
+    certFile: options.certFile,
+    checkedName: serverName ?? hostOf(url),
+  };
+  return {
+    fetchPods: async (signal) => {
+      const credentials = secure ? readCredentials(options, readFile) : {};
+      const body = await get(options, path, credentials, facts, signal);
+      try {
+        return JSON.parse(body.toString("utf8"));
+      } catch (error) {
+        const beginning = JSON.stringify(body.toString("utf8", 0, 40));
+        const advice = "check that KPOD_KUBELET_URL is a kubelet's address";
+        throw pollError("body", facts.url, `a body that is not JSON, beginning ${beginning}`, advice, error);
+      }
+    },
+  };
+}
+
+function get(
+  options: KubeletOptions,
+  path: string,
+  credentials: Credentials,
+  facts: RequestFacts,
+  signal: AbortSignal | undefined,
+): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    let request: http.ClientRequest | undefined;
+    // After the first outcome, later ones (such as the error that destroy() raises) change nothing.
+    const settle = (outcome: () => void) => {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", abort);
+      outcome();
+      request?.destroy();
+    };
+    const fail = (error: Error) => settle(() => reject(error));
+    const abort = () => fail(pollError("connect", facts.url, "an end to the wait", "the agent is stopping"));
+    const timer = setTimeout(() => {
+      const got = `no complete answer in ${options.timeoutMs} ms`;
+      const advice = "check that the kubelet is not overloaded, or raise KPOD_KUBELET_TIMEOUT_MS";
+      fail(pollError("timeout", facts.url, got, advice));
+    }, options.timeoutMs);
+    if (signal?.aborted) return abort();
+    signal?.addEventListener("abort", abort);
+    try {
+      request = send(options, path, credentials);
+    } catch (error) {
+      return fail(networkError(facts, error));
+    }
+    request.on("error", (error) => fail(networkError(facts, error)));
+    request.on("response", (response) => {
+      const status = response.statusCode ?? 0;
+      const limit = status === 200 ? BODY_LIMIT : ERROR_BODY_LIMIT;
+      const chunks: Buffer[] = [];
+      let length = 0;
+      const finish = () => {
+        const body = Buffer.concat(chunks);
+        if (status === 200) settle(() => resolve(body));
+        else fail(statusError(facts, status, body.toString("utf8")));
+      };
+      response.on("data", (chunk: Buffer) => {
+        length += chunk.length;
+        chunks.push(chunk);
+        if (length <= limit) return;
+        if (status !== 200) return finish();
+        const advice = "check that KPOD_KUBELET_URL is a kubelet's address";
+        fail(pollError("body", facts.url, `a body of more than ${BODY_LIMIT / 1024 / 1024} MiB`, advice));
+      });
+      response.on("end", finish);
+      response.on("error", (error) => {
+        const got = `a body that broke off after ${length} bytes (${error.message})`;
+        fail(pollError("body", facts.url, got, "see the kubelet's log if this goes on", error));
+      });
+    });
+    request.end();
+  });
+}
+
+/**
+ * Opens a connection of its own for this request: a pooled one is chosen by host and port alone, so that a
+ * connection made under other TLS settings would be used without the present ones being checked.
+ */
+function send(options: KubeletOptions, path: string, credentials: Credentials): http.ClientRequest {
+  const { url } = options;
+  const request = {
+    host: hostOf(url),
+    port: url.port === "" ? undefined : Number(url.port),
+    path,
+    agent: false as const,
+    headers: {
+      accept: "application/json",
+      ...(credentials.token === undefined ? {} : { authorization: `Bearer ${credentials.token}` }),
+    },
+  };
+  if (url.protocol === "http:") return http.request(request);
+  return https.request({
+    ...request,
+    rejectUnauthorized: options.insecureSkipVerify !== true,
+    ...(options.serverName === undefined ? {} : { servername: options.serverName }),
+    ...(credentials.ca === undefined ? {} : { ca: credentials.ca }),
+    ...(credentials.cert === undefined ? {} : { cert: credentials.cert }),
+    ...(credentials.key === undefined ? {} : { key: credentials.key }),
+  });
+}
+
+/** The host without the brackets of an IPv6 address, as sockets want it. */
+function hostOf(url: URL): string {
+  return url.hostname.replace(/^\[(.*)\]$/, "$1");
+}

@@ -1,0 +1,140 @@
+/** What the agent says about itself. */
+import type { Programs } from "../native/programs.ts";
+import type { Family, HistogramFamily, Labels, SimpleFamily } from "./family.ts";
+
+/** A histogram that the agent itself observes into. */
+export class Observations {
+  readonly #bounds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, Infinity];
+  readonly #buckets: number[] = this.#bounds.map(() => 0);
+  #sum = 0;
+
+  observe(seconds: number): void {
+    this.#sum += seconds;
+    this.#bounds.forEach((bound, index) => {
+      if (seconds <= bound) this.#buckets[index] = (this.#buckets[index] ?? 0) + 1;
+    });
+  }
+
+  family(name: string, help: string): HistogramFamily {
+    const samples = [{ labels: {}, buckets: [...this.#buckets], sum: this.#sum }];
+    return { type: "histogram", name, help, bounds: this.#bounds, samples };
+  }
+}
+
+/** How a collector's last run went. */
+export interface CollectorRun {
+  readonly name: string;
+  readonly up: boolean;
+  readonly seconds: number;
+}
+
+/** What discovery knows. */
+export interface DiscoveryFacts {
+  readonly pods: readonly unknown[];
+  readonly lastSuccess: number | undefined;
+  readonly errors: ReadonlyMap<string, number>;
+}
+
+export interface BuildInfo {
+  readonly version: string;
+  readonly deno: string;
+  readonly libbpf: string;
+  readonly kernel: string;
+}
+
+type Series = readonly (readonly [labels: Labels, value: number])[];
+
+function family(type: "counter" | "gauge", name: string, help: string, series: Series): SimpleFamily {
+  return { type, name, help, samples: series.map(([labels, value]) => ({ labels, value })) };
+}
+
+export function buildFamilies(build: BuildInfo): Family[] {
+  return [family("gauge", "kpod_build_info", "What is running; always 1.", [[{ ...build }, 1]])];
+}
+
+export function collectorFamilies(runs: readonly CollectorRun[]): Family[] {
+  return [
+    family(
+      "gauge",
+      "kpod_collector_up",
+      "Whether the collector's last run succeeded.",
+      runs.map(({ name, up }) => [{ collector: name }, Number(up)]),
+    ),
+    family(
+      "gauge",
+      "kpod_collector_duration_seconds",
+      "How long the collector's last run took.",
+      runs.map(({ name, seconds }) => [{ collector: name }, seconds]),
+    ),
+  ];
+}
+
+export function discoveryFamilies(discovery: DiscoveryFacts, unattributed: number): Family[] {
+  const { pods, lastSuccess, errors } = discovery;
+  return [
+    family("gauge", "kpod_discovery_pods", "Pods in the kubelet's last good answer.", [[{}, pods.length]]),
+    family(
+      "gauge",
+      "kpod_discovery_last_success_timestamp_seconds",
+      "When the kubelet last gave a good answer; 0 before the first.",
+      [[{}, (lastSuccess ?? 0) / 1000]],
+    ),
+    family(
+      "counter",
+      "kpod_discovery_errors_total",
+      "Polls of the kubelet that failed, and pods of its answers that could not be read.",
+      [...errors].map(([reason, count]) => [{ reason }, count]),
+    ),
+    family(
+      "gauge",
+      "kpod_unattributed_cgroups",
+      "Cgroups under kubepods with data whose pod the kubelet has not named.",
+      [[{}, unattributed]],
+    ),
+  ];
+}
+
+export function programFamilies(programs: Programs): Family[] {
+  const maps = [...programs.maps()];
+  const sized = maps.filter(([, info]) => info.maxEntries > 0);
+  const counted = maps.flatMap(([map]) => {
+    const count = programs.entryCount(map);
+    return count === undefined ? [] : [[{ map }, count] as const];
+  });
+  return [
+    family("gauge", "kpod_bpf_map_entries", "Entries in use.", counted),
+    family(
+      "gauge",
+      "kpod_bpf_map_capacity",
+      "Entries that the map was loaded with room for.",
+      sized.map(([map, info]) => [{ map }, info.maxEntries]),
+    ),
+    family(
+      "gauge",
+      "kpod_bpf_map_memory_bytes",
+      "Kernel memory that the map holds.",
+      maps.map(([map, info]) => [{ map }, info.memoryBytes]),
+    ),
+    family(
+      "counter",
+      "kpod_bpf_map_update_errors_total",
+      "Updates that the kernel refused because the map was full or memory short: events not counted.",
+      [...programs.updateErrors()].map(([map, errors]) => [{ map }, errors]),
+    ),
+    family(
+      "counter",
+      "kpod_bpf_program_misses_total",
+      "Events that a program did not see because it was already running on that CPU.",
+      programs.programs().map(({ program, hook, misses }) => [{ program, hook }, misses]),
+    ),
+    family(
+      "gauge",
+      "kpod_bpf_program_info",
+      "How each signal is got from this kernel; always 1.",
+      programs.states.map(({ program, hook, signal, state, reason }) => [
+        { program, hook, signal, state, reason },
+        1,
+      ]),
+    ),
+  ];
+}

@@ -1,0 +1,100 @@
+/**
+ * The foreign functions of `native/kpod_files.h`, which says what each does. Handles are plain numbers here: the
+ * runtime makes pointer objects only for a program that may load any library.
+ */
+
+export const FILE_SYMBOLS = {
+  kpod_root_open: {
+    parameters: [
+      /* const char *path */ "buffer",
+      /* struct kpod_root **root */ "buffer",
+    ],
+    result: "i32",
+  },
+  kpod_root_close: {
+    parameters: [/* struct kpod_root *root */ "u64"],
+    result: "void",
+  },
+  kpod_filesystem_type: {
+    parameters: [/* const struct kpod_root *root */ "u64"],
+    result: "i64",
+  },
+  kpod_read_file: {
+    parameters: [
+      /* const struct kpod_root *root */ "u64",
+      /* const char *relative */ "buffer",
+      /* uint8_t *buffer */ "buffer",
+      /* uint64_t capacity */ "u64",
+    ],
+    result: "i64",
+  },
+  kpod_file_set_open: {
+    parameters: [/* struct kpod_file_set **set */ "buffer"],
+    result: "i32",
+  },
+  kpod_file_set_close: {
+    parameters: [/* struct kpod_file_set *set */ "u64"],
+    result: "void",
+  },
+  kpod_file_set_add: {
+    parameters: [
+      /* struct kpod_file_set *set */ "u64",
+      /* const struct kpod_root *root */ "u64",
+      /* const char *relative */ "buffer",
+    ],
+    result: "i32",
+  },
+  kpod_file_set_remove: {
+    parameters: [
+      /* struct kpod_file_set *set */ "u64",
+      /* uint32_t slot */ "u32",
+    ],
+    result: "i32",
+  },
+  kpod_file_set_read: {
+    parameters: [
+      /* const struct kpod_file_set *set */ "u64",
+      /* const uint32_t *slots */ "buffer",
+      /* uint32_t count */ "u32",
+      /* uint8_t *buffer */ "buffer",
+      /* uint64_t capacity */ "u64",
+      /* int64_t *lengths */ "buffer",
+    ],
+    result: "i64",
+  },
+  kpod_walk: {
+    parameters: [
+      /* const struct kpod_root *root */ "u64",
+      /* const char *relative */ "buffer",
+      /* uint32_t max_depth */ "u32",
+      /* uint8_t *buffer */ "buffer",
+      /* uint64_t capacity */ "u64",
+    ],
+    result: "i64",
+  },
+  kpod_cgroup_level: {
+    parameters: [
+      /* const struct kpod_root *root */ "u64",
+      /* const char *relative */ "buffer",
+    ],
+    result: "i32",
+  },
+  kpod_statfs: {
+    parameters: [
+      /* const struct kpod_root *root */ "u64",
+      /* const char *relative */ "buffer",
+      /* uint32_t timeout_ms */ "u32",
+      /* struct kpod_statfs *out */ "buffer",
+    ],
+    result: "i32",
+    nonblocking: true,
+  },
+  kpod_environment: {
+    parameters: [
+      /* const char *prefix */ "buffer",
+      /* char *buffer */ "buffer",
+      /* uint64_t capacity */ "u64",
+    ],
+    result: "i64",
+  },
+} as const satisfies Deno.ForeignLibraryInterface;

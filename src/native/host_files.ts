@@ -1,0 +1,206 @@
+/**
+ * Host files through the native library: the runtime refuses `/proc` and `/sys` to a program that may not do
+ * everything. All paths but those of `HostRoot.open` and `readHostFile` are relative to a root and cannot leave it.
+ */
+
+import { basename, dirname } from "node:path";
+import { checked, NativeError } from "./error.ts";
+import { type NativeLibrary, openLibrary } from "./library.ts";
+import { cString, GrowingBuffer, openHandle } from "./memory.ts";
+
+/** One directory of a walk. */
+export interface Directory {
+  /** On a cgroup2 filesystem this is the cgroup id. */
+  readonly id: bigint;
+  /** 0 where the walk began. */
+  readonly depth: number;
+  /** Relative to the root; bytes that are not UTF-8 read as U+FFFD. */
+  readonly path: string;
+}
+
+/** A filesystem's size, as `df` counts it. */
+export interface FilesystemSize {
+  readonly capacityBytes: number;
+  readonly freeBytes: number;
+  /** Free to an unprivileged user. */
+  readonly availableBytes: number;
+  readonly files: number;
+  readonly filesFree: number;
+  /** The filesystem's magic number, see statfs(2). */
+  readonly type: number;
+  /** `major:minor` as in `/proc/PID/mountinfo`. */
+  readonly device: string;
+}
+
+/** A directory to read beneath. */
+export class HostRoot implements Disposable {
+  readonly path: string;
+  readonly #library: NativeLibrary;
+  readonly #handle: bigint;
+  readonly #buffer = new GrowingBuffer();
+  #isClosed = false;
+  /** The paths of `statfs` calls under way: native code reads them, so nobody may collect them as garbage. */
+  readonly #inFlight = new Set<Uint8Array>();
+
+  private constructor(path: string, library: NativeLibrary, handle: bigint) {
+    this.path = path;
+    this.#library = library;
+    this.#handle = handle;
+  }
+
+  /**
+   * Opens a directory. `/proc/PID/root` opens what the process sees as its root.
+   *
+   * @throws {NativeError} if it is none or may not be opened.
+   */
+  static open(path: string): HostRoot {
+    const library = openLibrary();
+    const name = cString(path);
+    return new HostRoot(
+      path,
+      library,
+      openHandle((out) => library.kpod_root_open(name, out), `open ${path}`),
+    );
+  }
+
+  /** The native handle. */
+  get handle(): bigint {
+    if (this.#isClosed) throw new NativeError(`use ${this.path}, which is closed`, 9);
+    return this.#handle;
+  }
+
+  /** The magic number of the root's filesystem, see statfs(2); 0x63677270 is cgroup2. */
+  filesystemType(): number {
+    return checked(this.#library.kpod_filesystem_type(this.handle), () => `statfs ${this.path}`);
+  }
+
+  /** The bytes of a whole file, which may be one of `/proc` or a cgroup. */
+  readFile(relative: string): Uint8Array<ArrayBuffer> {
+    return this.#read(relative).slice();
+  }
+
+  /** The text of a whole file. */
+  readText(relative: string): string {
+    return new TextDecoder().decode(this.#read(relative));
+  }
+
+  #read(relative: string): Uint8Array<ArrayBuffer> {
+    const name = cString(relative);
+    return this.#buffer.fill(
+      (bytes, capacity) => this.#library.kpod_read_file(this.handle, name, bytes, capacity),
+      () => `read ${this.#full(relative)}`,
+    );
+  }
+
+  /**
+   * The directory `relative` (`"."` for the root) and those below it, parents before children, on one filesystem
+   * and without following symbolic links.
+   *
+   * @param maxDepth How many levels below `relative` to list.
+   */
+  walk(relative: string, maxDepth = 32): Directory[] {
+    const name = cString(relative);
+    const bytes = this.#buffer.fill(
+      (bytes, capacity) => this.#library.kpod_walk(this.handle, name, maxDepth, bytes, capacity),
+      () => `walk ${this.#full(relative)}`,
+    );
+    return parseDirectories(bytes);
+  }
+
+  /**
+   * How many steps a cgroup v2 directory is below the root of its hierarchy.
+   *
+   * @throws {NativeError} `EXDEV` if only a part of the hierarchy is mounted here, `ENOTSUP` if it is not cgroup v2.
+   */
+  cgroupLevel(relative: string): number {
+    return checked(
+      this.#library.kpod_cgroup_level(this.handle, cString(relative)),
+      () => `find the cgroup level of ${this.#full(relative)}`,
+    );
+  }
+
+  /**
+   * The size of the filesystem that `relative` lies on. Answers in time even if that filesystem never does.
+   *
+   * @throws {NativeError} `ETIMEDOUT` after `timeoutMs`; from then on `EBUSY` at once, until the filesystem lets go
+   * of the earlier call; `EAGAIN` if too many calls hang.
+   */
+  async statfs(relative: string, timeoutMs: number): Promise<FilesystemSize> {
+    const handle = this.handle;
+    const name = cString(relative);
+    const size = new BigUint64Array(8);
+    this.#inFlight.add(name);
+    try {
+      const result = await this.#library.kpod_statfs(handle, name, timeoutMs, size);
+      checked(result, () => `statfs ${this.#full(relative)}`);
+    } finally {
+      this.#inFlight.delete(name);
+      this.#closeWhenIdle();
+    }
+    return filesystemSize(size);
+  }
+
+  /** Closes the root; calls of `statfs` that are under way still finish. */
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#closeWhenIdle();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  #closeWhenIdle(): void {
+    if (this.#isClosed && this.#inFlight.size === 0) this.#library.kpod_root_close(this.#handle);
+  }
+
+  #full(relative: string): string {
+    return `${this.path}/${relative}`.replaceAll(/\/+/g, "/");
+  }
+}
+
+/** Reads one file, such as a token, without leaving its directory: its symbolic links may not either. */
+export function readHostFile(path: string): Uint8Array<ArrayBuffer> {
+  using directory = HostRoot.open(dirname(path));
+  return directory.readFile(basename(path));
+}
+
+/** Reads the records of `struct kpod_directory` in `native/kpod_files.h`. */
+function parseDirectories(bytes: Uint8Array<ArrayBuffer>): Directory[] {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const decoder = new TextDecoder();
+  const directories: Directory[] = [];
+  for (let at = 0; at < bytes.length;) {
+    const id = view.getBigUint64(at, true);
+    const depth = view.getUint32(at + 8, true);
+    const start = at + 16;
+    const end = start + view.getUint32(at + 12, true);
+    directories.push({ id, depth, path: decoder.decode(bytes.subarray(start, end)) });
+    at = Math.ceil(end / 8) * 8;
+  }
+  return directories;
+}
+
+/** Reads `struct kpod_statfs` of `native/kpod_files.h`. */
+function filesystemSize(fields: BigUint64Array): FilesystemSize {
+  const [
+    blockSize = 0n,
+    blocks = 0n,
+    free = 0n,
+    available = 0n,
+    files = 0n,
+    filesFree = 0n,
+    type = 0n,
+    device = 0n,
+  ] = fields;
+  return {
+    capacityBytes: Number(blocks * blockSize),
+    freeBytes: Number(free * blockSize),
+    availableBytes: Number(available * blockSize),
+    files: Number(files),
+    filesFree: Number(filesFree),
+    type: Number(type),
+    device: `${device >> 32n}:${device & 0xffff_ffffn}`,
+  };
+}

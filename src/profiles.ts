@@ -1,0 +1,28 @@
+/** Which collectors there are, and which of them each profile enables. */
+
+/** Every collector, in the order they run. */
+export const COLLECTORS = ["cpu_sched", "tcp", "oom", "page_faults", "syscall"] as const;
+export type CollectorName = (typeof COLLECTORS)[number];
+
+const MINIMAL = ["cpu_sched", "oom"] as const;
+const STANDARD = [...MINIMAL, "tcp", "page_faults"] as const;
+const COMPREHENSIVE = [...STANDARD, "syscall"] as const;
+
+/** Collectors of each named set; `custom` is the set that KPOD_COLLECTORS gives. */
+export const PROFILES = {
+  minimal: MINIMAL,
+  standard: STANDARD,
+  comprehensive: COMPREHENSIVE,
+} as const satisfies Record<string, readonly CollectorName[]>;
+
+export const PROFILE_NAMES = [...(Object.keys(PROFILES) as (keyof typeof PROFILES)[]), "custom"] as const;
+export type Profile = (typeof PROFILE_NAMES)[number];
+
+/** Returns the collectors of a profile, or for `custom` the given ones, each once and in the order they run. */
+export function resolveCollectors(
+  profile: Profile,
+  custom: readonly CollectorName[] = [],
+): readonly CollectorName[] {
+  const enabled: readonly CollectorName[] = profile === "custom" ? custom : PROFILES[profile];
+  return COLLECTORS.filter((collector) => enabled.includes(collector));
+}

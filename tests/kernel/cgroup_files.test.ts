@@ -1,0 +1,107 @@
+import assert from "node:assert/strict";
+import { NativeError } from "../../src/native/error.ts";
+import { FileSet } from "../../src/native/file_set.ts";
+import { HostRoot } from "../../src/native/host_files.ts";
+
+const CGROUP2_MAGIC = 0x63677270;
+
+/** Where the cgroup v2 hierarchy is mounted. */
+function cgroupMount(): string {
+  using proc = HostRoot.open("/proc");
+  const mount = proc.readText("self/mountinfo").split("\n").find((line) => line.includes(" - cgroup2 "));
+  assert.ok(mount, "this machine has no cgroup v2 mount");
+  return mount.split(" ")[4] ?? "";
+}
+
+/** Runs `test` with a new cgroup, which is removed with those below it. */
+function withCgroup(test: (name: string, mount: string) => void): void {
+  const mount = cgroupMount();
+  const name = `kpod-test-${Deno.pid}`;
+  Deno.mkdirSync(`${mount}/${name}`);
+  try {
+    test(name, mount);
+  } finally {
+    using root = HostRoot.open(mount);
+    for (const { path } of root.walk(name).reverse()) Deno.removeSync(`${mount}/${path}`);
+  }
+}
+
+Deno.test("a cgroup's level counts from the root of the hierarchy, wherever the root directory is", () =>
+  withCgroup((name, mount) => {
+    Deno.mkdirSync(`${mount}/${name}/pod/container`, { recursive: true });
+    using root = HostRoot.open(mount);
+    assert.equal(root.filesystemType(), CGROUP2_MAGIC);
+    const levels = [[".", 0], [name, 1], [`${name}/pod`, 2], [`${name}/pod/container`, 3]] as const;
+    for (const [path, level] of levels) assert.equal(root.cgroupLevel(path), level, path);
+    using inner = HostRoot.open(`${mount}/${name}/pod`);
+    assert.equal(inner.cgroupLevel("container"), 3);
+  }));
+
+Deno.test("a level is refused where there is no cgroup v2", () => {
+  using proc = HostRoot.open("/proc");
+  assert.throws(() => proc.cgroupLevel("."), { code: "ENOTSUP" });
+});
+
+Deno.test("a level is refused where only a part of the hierarchy is mounted", async () => {
+  const mount = cgroupMount();
+  const name = `kpod-test-${Deno.pid}`;
+  await Deno.mkdir(`${mount}/${name}/pod`, { recursive: true });
+  const directory = await Deno.makeTempDir();
+  // A mount namespace of its own: this machine's mounts stay as they are.
+  const script = `mount --bind "$0" "$1" && echo ready && exec sleep 60`;
+  const child = new Deno.Command("unshare", {
+    args: ["--mount", "sh", "-c", script, `${mount}/${name}`, directory],
+    stdout: "piped",
+  }).spawn();
+  try {
+    const { value } = await child.stdout.getReader().read();
+    assert.equal(new TextDecoder().decode(value), "ready\n");
+    using root = HostRoot.open(`/proc/${child.pid}/root/${directory}`);
+    assert.equal(root.filesystemType(), CGROUP2_MAGIC);
+    assert.throws(() => root.cgroupLevel("pod"), { code: "EXDEV" });
+  } finally {
+    child.kill("SIGKILL");
+    await child.status;
+    await Deno.remove(directory);
+    await Deno.remove(`${mount}/${name}/pod`);
+    await Deno.remove(`${mount}/${name}`);
+  }
+});
+
+Deno.test("a walk of cgroups finds every one, by its id", () =>
+  withCgroup((name, mount) => {
+    for (const path of ["pod1", "pod1/a", "pod1/b", "pod2", "pod2/c/nested"]) {
+      Deno.mkdirSync(`${mount}/${name}/${path}`, { recursive: true });
+    }
+    using root = HostRoot.open(mount);
+    const found = root.walk(name);
+    assert.deepEqual(
+      found.map(({ path }) => path.slice(name.length + 1)).sort(),
+      ["", "pod1", "pod1/a", "pod1/b", "pod2", "pod2/c", "pod2/c/nested"],
+    );
+    for (const { id, path } of found) {
+      assert.equal(id, BigInt(Deno.statSync(`${mount}/${path}`).ino ?? 0), path);
+    }
+  }));
+
+Deno.test("a cgroup removed while its files are in a set gives ENODEV and harms no other", () =>
+  withCgroup((name, mount) => {
+    const files = ["kept/cpu.stat", "gone/cpu.stat", "gone/cgroup.procs", "kept/cgroup.events"];
+    for (const pod of ["kept", "gone"]) Deno.mkdirSync(`${mount}/${name}/${pod}`);
+    using root = HostRoot.open(mount);
+    using set = FileSet.open();
+    const slots = files.map((file) => set.add(root, `${name}/${file}`));
+    assert.ok(set.readText(slots).every((file) => typeof file === "string"));
+    Deno.removeSync(`${mount}/${name}/gone`);
+    const [cpu, goneCpu, goneProcs, events] = set.readText(slots);
+    assert.match(String(cpu), /^usage_usec \d+\n/);
+    assert.equal(goneCpu instanceof NativeError && goneCpu.code, "ENODEV");
+    assert.equal(goneProcs instanceof NativeError && goneProcs.code, "ENODEV");
+    assert.match(String(events), /^populated 0\n/);
+    Deno.mkdirSync(`${mount}/${name}/gone`);
+    assert.equal(
+      set.readText(slots)[1] instanceof NativeError,
+      true,
+      "a new cgroup of that name is another one",
+    );
+  }));

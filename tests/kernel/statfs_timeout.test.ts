@@ -1,0 +1,110 @@
+import assert from "node:assert/strict";
+import { NativeError } from "../../src/native/error.ts";
+import { HostRoot } from "../../src/native/host_files.ts";
+
+const TIMEOUT_MS = 20;
+/** KPOD_STATFS_MAX_HUNG of native/kpod_files.h. */
+const MAX_HUNG = 32;
+
+/**
+ * Runs `test` with the path of a mount that never answers, as a root sees it, and with what ends it: a FUSE
+ * filesystem that nobody serves, in a mount namespace of its own. It is given up when its process ends.
+ */
+async function withDeadMount(test: (path: string, end: () => Promise<void>) => Promise<void>): Promise<void> {
+  const directory = await Deno.makeTempDir();
+  const script = `
+    exec 9<>/dev/fuse &&
+    mount -i -t fuse -o fd=9,rootmode=40000,user_id=0,group_id=0 dead "$0" &&
+    echo ready && exec sleep 60`;
+  const child = new Deno.Command("unshare", {
+    args: ["--mount", "sh", "-c", script, directory],
+    stdout: "piped",
+  }).spawn();
+  const end = async () => {
+    try {
+      child.kill("SIGKILL");
+    } catch {
+      // It has ended already.
+    }
+    await child.status;
+  };
+  try {
+    const { value } = await child.stdout.getReader().read();
+    assert.equal(new TextDecoder().decode(value), "ready\n");
+    await test(`/proc/${child.pid}/root${directory}`, end);
+  } finally {
+    await end();
+    await Deno.remove(directory);
+  }
+}
+
+async function codeOf(promise: Promise<unknown>): Promise<string> {
+  try {
+    await promise;
+    return "no error";
+  } catch (error) {
+    if (error instanceof NativeError) return error.code;
+    throw error;
+  }
+}
+
+/** Waits until the kernel has let go of all calls that hung. */
+async function released(root: HostRoot, relative: string): Promise<string> {
+  for (let attempt = 0; attempt < 500; attempt++) {
+    const code = await codeOf(root.statfs(relative, 1000));
+    if (code !== "EBUSY" && code !== "EAGAIN") return code;
+    await new Promise((resolve) => setTimeout(resolve, 2));
+  }
+  return "still hangs";
+}
+
+const parent = (path: string) => path.slice(0, path.lastIndexOf("/"));
+const name = (path: string) => path.slice(path.lastIndexOf("/") + 1);
+
+Deno.test("a mount that never answers costs its time limit once, then nothing, and others nothing at all", () =>
+  withDeadMount(async (path, end) => {
+    using root = HostRoot.open(parent(path));
+    const dead = name(path);
+    const start = performance.now();
+    assert.equal(await codeOf(root.statfs(dead, TIMEOUT_MS)), "ETIMEDOUT");
+    assert.ok(performance.now() - start >= TIMEOUT_MS - 1);
+    for (let again = 0; again < 50; again++) {
+      assert.equal(await codeOf(root.statfs(dead, 60_000)), "EBUSY");
+    }
+    using reopened = HostRoot.open(parent(path));
+    assert.equal(await codeOf(reopened.statfs(dead, 60_000)), "EBUSY");
+    assert.equal(await codeOf(root.statfs(".", 5000)), "no error");
+    await end();
+    assert.notEqual(await released(root, dead), "still hangs");
+  }));
+
+Deno.test("the lookup of a path on a dead mount is limited as well", () =>
+  withDeadMount(async (path, end) => {
+    using root = HostRoot.open(parent(path));
+    assert.equal(await codeOf(root.statfs(`${name(path)}/some/file`, TIMEOUT_MS)), "ETIMEDOUT");
+    await end();
+    assert.notEqual(await released(root, `${name(path)}/some/file`), "still hangs");
+  }));
+
+Deno.test("a root may be closed while a call hangs on it", () =>
+  withDeadMount(async (path, end) => {
+    const root = HostRoot.open(parent(path));
+    using other = HostRoot.open(parent(path));
+    const call = codeOf(root.statfs(name(path), TIMEOUT_MS));
+    root.close();
+    assert.equal(await call, "ETIMEDOUT");
+    await end();
+    assert.notEqual(await released(other, name(path)), "still hangs");
+  }));
+
+Deno.test("no more calls hang than the limit", () =>
+  withDeadMount(async (path, end) => {
+    using root = HostRoot.open(parent(path));
+    const paths = Array.from({ length: MAX_HUNG }, (_, index) => `${name(path)}/${index}`);
+    const codes = await Promise.all(paths.map((dead) => codeOf(root.statfs(dead, TIMEOUT_MS))));
+    assert.deepEqual([...new Set(codes)], ["ETIMEDOUT"]);
+    assert.equal(await codeOf(root.statfs(`${name(path)}/another`, TIMEOUT_MS)), "EAGAIN");
+    assert.equal(await codeOf(root.statfs(".", 1000)), "EAGAIN");
+    await end();
+    assert.equal(await released(root, "."), "no error");
+  }));
