@@ -2,7 +2,8 @@
 import { parseArgs } from "node:util";
 import { Agent } from "./src/agent.ts";
 import { createCollectors } from "./src/collectors/list.ts";
-import { type Config, ConfigError, helpText, parseConfig, readEnvironment } from "./src/config.ts";
+import { type Config, ConfigError, parseConfig } from "./src/config.ts";
+import { helpText } from "./src/config_help.ts";
 import { Discovery } from "./src/discovery/discovery.ts";
 import { createKubeletClient } from "./src/discovery/kubelet.ts";
 import { createLogger, type Logger } from "./src/log.ts";
@@ -31,13 +32,22 @@ async function main(): Promise<void> {
   if (flags.help) return console.log(helpText());
   if (flags.version) return console.log(`kpod-metrics ${VERSION}`);
   const proc = HostRoot.open("/proc");
-  const config = parseConfig(readEnvironment(environmentNames("KPOD_")), {
+  const config = parseConfig(environment(), {
     arch: Deno.build.arch,
     programDirectory: `${import.meta.dirname}/bpf`,
     hostname: proc.readText("sys/kernel/hostname").trim(),
   });
   const log = createLogger(config.log.level, config.log.format);
   await run(config, proc, log);
+}
+
+/** What is set of the variables the agent may see. */
+function environment(): Map<string, string> {
+  const names = [...environmentNames("KPOD_"), "NODE_NAME", "NODE_IP"];
+  return new Map(names.flatMap((name) => {
+    const value = Deno.env.get(name);
+    return value === undefined ? [] : [[name, value] as const];
+  }));
 }
 
 function readFlags(): { help: boolean; version: boolean } {
@@ -49,7 +59,7 @@ function readFlags(): { help: boolean; version: boolean } {
     const { values } = parseArgs({ args: Deno.args, options });
     return { help: values.help ?? false, version: values.version ?? false };
   } catch (error) {
-    throw new ConfigError(`${error instanceof Error ? error.message : error}; see --help`);
+    throw new ConfigError([`${error instanceof Error ? error.message : error}; see --help`]);
   }
 }
 

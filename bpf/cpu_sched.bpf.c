@@ -1,5 +1,11 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* Who waits for a CPU and how long, and who is switched out how often. */
+/*
+ * Who waits for a CPU and how long, and who is switched out how often.
+ *
+ * The scheduler itself notes when it puts a task on a run queue (sched_info, the source of
+ * schedstat and of delay accounting), so the switch is the only event needed: no program runs on
+ * wakeups.
+ */
 #include "kpod.bpf.h"
 #include "histogram.bpf.h"
 
@@ -10,46 +16,13 @@ struct {
 	__type(value, struct cpu_sched_value);
 } cpu_sched SEC(".maps");
 
-/* Since when a task has been runnable without a CPU, in ns; 0 while it runs or sleeps. */
+/* What a task had waited in all when it last got a CPU, in ns. */
 struct {
 	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, int);
 	__type(value, u64);
 } cpu_sched_tasks SEC(".maps");
-
-static __always_inline void set_runnable(struct task_struct *task)
-{
-	u64 *since =
-	    bpf_task_storage_get(&cpu_sched_tasks, task, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
-
-	if (!since)
-		count_update_error(CPU_SCHED_TASKS);
-	else if (!*since)
-		*since = bpf_ktime_get_ns();
-}
-
-static __always_inline int woken(struct task_struct *task)
-{
-	/* Woken while still on its CPU, on the way to sleep: it never stops running, so it does not
-	 * wait. */
-	if (task->on_cpu || !container_of_task(task))
-		return 0;
-	set_runnable(task);
-	return 0;
-}
-
-SEC("tp_btf/sched_wakeup")
-int BPF_PROG(sched_wakeup, struct task_struct *task)
-{
-	return woken(task);
-}
-
-SEC("tp_btf/sched_wakeup_new")
-int BPF_PROG(sched_wakeup_new, struct task_struct *task)
-{
-	return woken(task);
-}
 
 static const struct cpu_sched_value cpu_sched_zero = {};
 
@@ -70,20 +43,43 @@ static __always_inline void switched_out(struct cgroup *container)
 		value->context_switches++;
 }
 
+/*
+ * How long a task that is about to run has waited, by the run queue's clock, which sched_info is
+ * kept by. What it waited on other CPUs before it was moved here is in run_delay already, with all
+ * its earlier waits; so that is remembered from one run to the next.
+ */
+static __always_inline u64 waited_ns(struct task_struct *task, u64 queued)
+{
+	/* Set for tasks of every scheduling class wherever CPU cgroups exist; a per-CPU symbol
+	 * needs KALLSYMS_ALL. */
+	u64 here = task->se.cfs_rq->rq->clock - queued, total, waited, *before;
+
+	/* Clocks of two CPUs may disagree a little. */
+	if ((s64)here < 0)
+		here = 0;
+	total = task->sched_info.run_delay + here;
+	before = bpf_task_storage_get(&cpu_sched_tasks, task, NULL, 0);
+	if (before) {
+		waited = total - *before;
+		*before = total;
+		return waited;
+	}
+	if (!bpf_task_storage_get(&cpu_sched_tasks, task, &total, BPF_LOCAL_STORAGE_GET_F_CREATE))
+		count_update_error(CPU_SCHED_TASKS);
+	/* A task's first run has no waits before it; one that is older than these programs has
+	 * unknown ones. */
+	return task->sched_info.pcount ? here : total;
+}
+
 static __always_inline void switched_in(struct task_struct *task, struct cgroup *container)
 {
-	u64 *since = bpf_task_storage_get(&cpu_sched_tasks, task, NULL, 0);
+	u64 queued = task->sched_info.last_queued, waited;
 	struct cpu_sched_value *value;
-	u64 now, waited;
 	u32 slot;
 
-	/* Runnable since before these programs were attached: how long is not known. */
-	if (!since || !*since)
+	if (!queued)
 		return;
-	now = bpf_ktime_get_ns();
-	/* Clocks of two CPUs may disagree by some ns. */
-	waited = now > *since ? now - *since : 0;
-	*since = 0;
+	waited = waited_ns(task, queued);
 	value = cpu_sched_entry(container);
 	if (!value)
 		return;
@@ -98,12 +94,8 @@ int BPF_PROG(sched_switch, bool preempt, struct task_struct *prev, struct task_s
 {
 	struct cgroup *from = container_of_task(prev), *to;
 
-	if (from) {
-		/* Preempted tasks stay runnable whatever state they were about to enter. */
-		if (preempt || !prev->__state)
-			set_runnable(prev);
+	if (from)
 		switched_out(from);
-	}
 	to = container_of_task(next);
 	if (to)
 		switched_in(next, to);

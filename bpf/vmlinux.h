@@ -85,10 +85,28 @@ struct thread_info {
 	u32 status;
 };
 
+struct sched_info {
+	unsigned long pcount;
+	unsigned long long run_delay;
+	unsigned long long last_queued;
+};
+
+struct rq {
+	u64 clock;
+};
+
+struct cfs_rq {
+	struct rq *rq;
+};
+
+struct sched_entity {
+	struct cfs_rq *cfs_rq;
+};
+
 struct task_struct {
 	struct thread_info thread_info;
-	unsigned int __state;
-	int on_cpu;
+	struct sched_entity se;
+	struct sched_info sched_info;
 	struct css_set *cgroups;
 	struct task_struct *group_leader;
 };

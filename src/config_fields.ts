@@ -2,7 +2,7 @@
 
 import { isIP, isIPv4, isIPv6 } from "node:net";
 import { z } from "zod";
-import { didYouMean } from "./nearest.ts";
+import { nearest } from "./nearest.ts";
 
 /** Reads the text of one variable. */
 export type Field<Value = unknown> = z.ZodType<Value, string | undefined>;
@@ -19,27 +19,28 @@ export function flag() {
 }
 
 /** One of a few words. */
-export function oneOf<const Words extends readonly [string, ...string[]]>(words: Words) {
+export function oneOf<const Words extends readonly string[]>(words: Words) {
   return z.enum(words).describe(listed(words, "or"));
 }
 
 /** Some of a few words, separated by commas. */
-export function someOf<const Words extends readonly [string, ...string[]]>(words: Words) {
+export function someOf<const Words extends readonly string[]>(words: Words) {
   return commaList().pipe(z.array(z.enum(words)).min(1))
     .describe(`a comma-separated list of ${listed(words, "and")}`);
 }
 
-/** Words of a long list, separated by commas, each kept once; a wrong one is told what it resembles. */
+/** Words of a long list, separated by commas, each kept once. A wrong one's issue has in `params` the word `meant`. */
 export function wordsOf(what: string, words: ReadonlySet<string>, most: number) {
-  const word = z.string().refine((text) => words.has(text), {
-    error: ({ input }) => didYouMean(String(input), words),
+  const word = z.string().superRefine((text, context) => {
+    if (words.has(text)) return;
+    context.addIssue({ code: "custom", input: text, params: { meant: nearest(text, words) } });
   });
   return commaList().transform((list) => [...new Set(list)]).pipe(z.array(word).min(1).max(most))
     .describe(`a comma-separated list of ${what}, ${most} at most`);
 }
 
 /** Any text, such as a path relative or absolute. */
-export function text(what: string) {
+export function anyText(what: string) {
   return z.string().describe(what);
 }
 
@@ -48,12 +49,12 @@ export function absolutePath() {
 }
 
 export function ipAddress() {
-  return refined((text) => isIP(text) !== 0).describe("an IP address");
+  return z.string().refine((text) => isIP(text) !== 0).describe("an IP address");
 }
 
 /** A name that can be looked for in a certificate, so no address. */
 export function dnsName() {
-  return refined((text) => isIP(text) === 0 && /^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/i.test(text))
+  return z.string().refine((text) => isIP(text) === 0 && /^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/i.test(text))
     .describe("a DNS name");
 }
 
@@ -64,7 +65,7 @@ export function httpUrl() {
     const plain = url && url.username === "" && url.password === "" && url.search === "" && url.hash === "";
     if (plain && (url.protocol === "https:" || url.protocol === "http:")) return url;
     // In logs the message must not repeat a password.
-    context.addIssue({ code: "custom", input: text.replace(/\/\/.*@/, "//…@"), message: "" });
+    context.addIssue({ code: "custom", input: text.replace(/\/\/.*@/, "//…@") });
     return z.NEVER;
   }).describe("an https:// or http:// URL without user, query and fragment");
 }
@@ -76,7 +77,7 @@ export function listenAddress() {
     const port = Number(digits);
     const valid = ipv6 === undefined ? isHostName(name) : isIPv6(ipv6);
     if (digits !== "" && port <= 65535 && valid) return { hostname: ipv6 ?? (name || "0.0.0.0"), port };
-    context.addIssue({ code: "custom", input: text, message: "" });
+    context.addIssue({ code: "custom", input: text });
     return z.NEVER;
   }).describe("host:port, such as 0.0.0.0:9090, [::]:9090 or :9090");
 }
@@ -88,10 +89,6 @@ export function optional<Schema extends z.ZodType>(field: Schema): z.ZodOptional
 
 function isHostName(name: string): boolean {
   return name === "" || isIPv4(name) || /^(?![\d.]+$)[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/i.test(name);
-}
-
-function refined(accepts: (text: string) => boolean) {
-  return z.string().refine(accepts, { error: "" });
 }
 
 function commaList() {

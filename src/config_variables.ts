@@ -2,7 +2,212 @@
 
 import { isIP, isIPv6 } from "node:net";
 import type { z } from "zod";
-import * as field from "./config_fields.ts";
-import { LOG_FORMATS, LOG_LEVELS } from "./log.ts";
+import {
+  absolutePath,
+  anyText,
+  dnsName,
+  type Field,
+  flag,
+  httpUrl,
+  ipAddress,
+  listenAddress,
+  oneOf,
+  optional,
+  someOf,
+  wholeNumber,
+  wordsOf,
+} from "./config_fields.ts";
+import { LOG_LEVELS } from "./log.ts";
 import { COLLECTORS, PROFILE_NAMES } from "./profiles.ts";
 import { type Architecture, SYSCALL_NAMES } from "./syscalls.ts";
+
+/** What the agent knows of itself and its machine without being told. */
+export interface Facts {
+  readonly arch: Architecture;
+  /** Where the eBPF objects lie unless KPOD_BPF_PROGRAM_DIR says otherwise. */
+  readonly programDirectory: string;
+  readonly hostname: string;
+}
+
+/** Variables that the defaults of others are made from; absent if not set. */
+interface Origins {
+  readonly NODE_NAME?: string;
+  readonly NODE_IP?: string;
+  readonly KPOD_KUBELET_URL?: string;
+  readonly KPOD_KUBELET_CERT_FILE?: string;
+}
+
+interface Variable {
+  /** One sentence for the help. */
+  readonly description: string;
+  readonly field: Field;
+  readonly default?: string | DerivedDefault;
+}
+
+/** A default that depends on other variables or on the machine. */
+interface DerivedDefault {
+  /** As the help tells it. */
+  readonly shown: string;
+  readonly derive: (given: Origins, facts: Facts) => string | undefined;
+}
+
+const SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount";
+
+/** Each takes 18 series of a container, and 31 with fine histograms. */
+const MOST_SYSCALLS = 64;
+
+export const VARIABLES = {
+  KPOD_PROFILE: {
+    description: "Which collectors run; custom runs those that KPOD_COLLECTORS names.",
+    field: oneOf(PROFILE_NAMES),
+    default: "standard",
+  },
+  KPOD_COLLECTORS: {
+    description: "Collectors of the custom profile; with it required, with others not allowed.",
+    field: optional(someOf(COLLECTORS)),
+  },
+  KPOD_POLL_INTERVAL_MS: {
+    description: "Longest time between two collections; a scrape makes one too.",
+    field: wholeNumber("milliseconds", 1_000, 600_000),
+    default: "30000",
+  },
+  NODE_NAME: {
+    description: "The node's name (spec.nodeName by the downward API), for the node label.",
+    field: anyText("a name"),
+    default: { shown: "the host name", derive: (_, { hostname }) => hostname },
+  },
+  NODE_IP: {
+    description: "The node's address (status.hostIP by the downward API), to reach the kubelet at.",
+    field: optional(ipAddress()),
+  },
+  KPOD_KUBELET_URL: {
+    description: "The kubelet, whose /pods is read.",
+    field: optional(httpUrl()),
+    default: { shown: "https://$NODE_IP:10250", derive: defaultKubeletUrl },
+  },
+  KPOD_KUBELET_POLL_INTERVAL_SECONDS: {
+    description: "Time between two questions to the kubelet.",
+    field: wholeNumber("seconds", 1, 3_600),
+    default: "30",
+  },
+  KPOD_KUBELET_TIMEOUT_MS: {
+    description: "How long the kubelet may take to answer.",
+    field: wholeNumber("milliseconds", 100, 60_000),
+    default: "5000",
+  },
+  KPOD_KUBELET_TOKEN_FILE: {
+    description: "File with the bearer token for the kubelet, read anew each time.",
+    field: optional(anyText("a path")),
+    default: {
+      shown: `${SERVICE_ACCOUNT}/token, over https and without a client certificate`,
+      derive: (given) =>
+        isHttps(given) && given.KPOD_KUBELET_CERT_FILE === undefined ? `${SERVICE_ACCOUNT}/token` : undefined,
+    },
+  },
+  KPOD_KUBELET_CA_FILE: {
+    description: "PEM file of the authorities that may have signed the kubelet's certificate.",
+    field: optional(anyText("a path")),
+    default: {
+      shown: `${SERVICE_ACCOUNT}/ca.crt, over https`,
+      derive: (given) => isHttps(given) ? `${SERVICE_ACCOUNT}/ca.crt` : undefined,
+    },
+  },
+  KPOD_KUBELET_SERVER_NAME: {
+    description: "The name that the kubelet's certificate has to be for.",
+    field: optional(dnsName()),
+    default: {
+      shown: "$NODE_NAME if the URL has an address, else the host of the URL",
+      derive: defaultServerName,
+    },
+  },
+  KPOD_KUBELET_CERT_FILE: {
+    description: "PEM file of a client certificate for the kubelet.",
+    field: optional(anyText("a path")),
+  },
+  KPOD_KUBELET_KEY_FILE: {
+    description: "PEM file of the client certificate's private key.",
+    field: optional(anyText("a path")),
+  },
+  KPOD_BPF_ENABLED: {
+    description: "Whether eBPF programs are loaded at all.",
+    field: flag(),
+    default: "true",
+  },
+  KPOD_BPF_PROGRAM_DIR: {
+    description: "Directory of the compiled eBPF objects.",
+    field: anyText("a path"),
+    default: { shown: "bpf/ beside mod.ts", derive: (_, { programDirectory }) => programDirectory },
+  },
+  KPOD_BPF_MAX_CGROUPS: {
+    description: "Containers there is room for in the kernel's maps.",
+    field: wholeNumber("containers", 1, 65_536),
+    default: "1024",
+  },
+  KPOD_SYSCALL_TRACKED: {
+    description:
+      "System calls that the syscall collector looks at; those that this architecture lacks are left out.",
+    field: wordsOf("system calls", SYSCALL_NAMES, MOST_SYSCALLS),
+    default: "read,write,openat,close,connect,accept4,sendto,recvfrom,epoll_wait,futex",
+  },
+  KPOD_HISTOGRAM_RESOLUTION: {
+    description: "Histogram buckets that grow by four (coarse) or by two (fine).",
+    field: oneOf(["coarse", "fine"]),
+    default: "coarse",
+  },
+  KPOD_CGROUP_ROOT: {
+    description: "Where the host's cgroup2 hierarchy is mounted.",
+    field: absolutePath(),
+    default: "/sys/fs/cgroup",
+  },
+  KPOD_LISTEN_ADDRESS: {
+    description: "Where metrics and health are served.",
+    field: listenAddress(),
+    default: "0.0.0.0:9090",
+  },
+  KPOD_LOG_LEVEL: {
+    description: "The least severe messages that are logged.",
+    field: oneOf(LOG_LEVELS),
+    default: "info",
+  },
+  KPOD_LOG_FORMAT: {
+    description: "One JSON object or one line of text for each message.",
+    field: oneOf(["json", "text"]),
+    default: "json",
+  },
+} as const satisfies Record<string, Variable>;
+
+export type VariableName = keyof typeof VARIABLES;
+
+/** Texts of the variables that are set, trimmed and not empty. */
+export type Given = { readonly [name in VariableName]?: string };
+
+/** What the variables were read as. */
+export type Values = { readonly [name in VariableName]: z.output<(typeof VARIABLES)[name]["field"]> };
+
+/** The variables in the order of the help. */
+export function variables(): readonly (readonly [VariableName, Variable])[] {
+  return Object.entries(VARIABLES) as [VariableName, Variable][];
+}
+
+/** Returns where the kubelet is, null if that cannot be told. */
+export function kubeletUrl(given: Origins): URL | null {
+  return URL.parse(given.KPOD_KUBELET_URL ?? defaultKubeletUrl(given) ?? "");
+}
+
+function isHttps(given: Origins): boolean {
+  return kubeletUrl(given)?.protocol === "https:";
+}
+
+function defaultKubeletUrl({ NODE_IP }: Origins): string | undefined {
+  if (NODE_IP === undefined || isIP(NODE_IP) === 0) return undefined;
+  return `https://${isIPv6(NODE_IP) ? `[${NODE_IP}]` : NODE_IP}:10250`;
+}
+
+/** Kubelets' certificates are for the node's name, most of them not for its address. */
+function defaultServerName(given: Origins): string | undefined {
+  const { NODE_NAME } = given;
+  const host = kubeletUrl(given)?.hostname.replace(/^\[(.*)\]$/, "$1") ?? "";
+  // Some clusters name their nodes by address, and TLS knows no address as server name (RFC 6066, section 3).
+  const named = NODE_NAME !== undefined && isIP(NODE_NAME) === 0;
+  return named && isHttps(given) && isIP(host) !== 0 ? NODE_NAME : undefined;
+}

@@ -1,4 +1,4 @@
-/** Names that were probably meant. */
+/** Which name was probably meant. */
 
 /**
  * Returns the candidate that `word` is most likely a slip for, or undefined if none is near: at most a third of
@@ -17,12 +17,6 @@ export function nearest(word: string, candidates: Iterable<string>): string | un
     best = { name, distance, prefix };
   }
   return best?.name;
-}
-
-/** Returns `; did you mean NAME?`, or nothing, to put at the end of a message about `word`. */
-export function didYouMean(word: string, candidates: Iterable<string>): string {
-  const name = nearest(word, candidates);
-  return name === undefined ? "" : `; did you mean ${name}?`;
 }
 
 /** Insertions, deletions, replacements and swaps of neighbours that turn one text into the other. */

@@ -30,7 +30,7 @@ export const SIGNALS = [
     name: "cpu_sched",
     object: "cpu_sched",
     maps: ["cpu_sched", "cpu_sched_tasks"],
-    rungs: tracepoints("sched_wakeup", "sched_wakeup_new", "sched_switch"),
+    rungs: tracepoints("sched_switch"),
   },
   { name: "tcp_bytes_sent", object: "net", maps: ["tcp"], rungs: tracepoints("sock_send_length") },
   {

@@ -1,0 +1,22 @@
+/** `deno task ok`: formatting, lint, types, C formatting and all tests; stops at the first that fails. */
+import { ensureTools, FORMAT_TOOLS } from "../native/tools.ts";
+
+await ensureTools(FORMAT_TOOLS);
+const cSources = ["bpf", "native", "tests/lab", "tests/lab/workload", "tests/kernel"].flatMap((directory) =>
+  [...Deno.readDirSync(directory)]
+    .filter(({ name }) => /\.[ch]$/.test(name))
+    .map(({ name }) => `${directory}/${name}`)
+);
+await run("deno", "fmt", "--check");
+await run("deno", "lint");
+await run("deno", "check", ".");
+await run("clang-format", "--dry-run", "--Werror", ...cSources);
+await run("deno", "run", "--allow-all", "tests/run.ts");
+
+async function run(program: string, ...args: string[]): Promise<void> {
+  const path = program === "deno" ? Deno.execPath() : program;
+  const { code } = await new Deno.Command(path, { args }).spawn().status;
+  if (code === 0) return;
+  console.error(`"${program} ${args.slice(0, 3).join(" ")}" failed`);
+  Deno.exit(code);
+}
