@@ -3,7 +3,7 @@ import { parseArgs } from "node:util";
 import { Agent } from "./src/agent.ts";
 import { createCollectors } from "./src/collectors/list.ts";
 import { type Config, ConfigError, parseConfig } from "./src/config.ts";
-import { helpText } from "./src/config_help.ts";
+import { describeConfig, helpText } from "./src/config_help.ts";
 import { Discovery } from "./src/discovery/discovery.ts";
 import { createKubeletClient } from "./src/discovery/kubelet.ts";
 import { createLogger, type Logger } from "./src/log.ts";
@@ -16,20 +16,20 @@ import { HostRoot, readHostFile } from "./src/native/host_files.ts";
 import { serve, type ServerDependencies } from "./src/server.ts";
 import { VERSION } from "./src/version.ts";
 
+const USAGE = `kpod-metrics ${VERSION}: per-pod, per-container kernel metrics for Prometheus
+
+Usage: mod.ts [--help] [--version] [--print-config]
+
+  -h, --help          this text
+  -V, --version       the version
+      --print-config  the settings in force, as lines of an environment file`;
+
 /** Clock ticks a second in /proc/PID/stat: USER_HZ, 100 on every architecture the agent runs on. */
 const CLOCK_TICKS = 100;
 
-try {
-  await main();
-} catch (error) {
-  // A user's mistake, or something about this machine: the message says it all.
-  console.error(`kpod-metrics: ${error instanceof Error ? error.message : error}`);
-  Deno.exit(error instanceof ConfigError ? 2 : 1);
-}
-
 async function main(): Promise<void> {
   const flags = readFlags();
-  if (flags.help) return console.log(helpText());
+  if (flags.help) return console.log(`${USAGE}\n\n${helpText().trimEnd()}`);
   if (flags.version) return console.log(`kpod-metrics ${VERSION}`);
   const proc = HostRoot.open("/proc");
   const config = parseConfig(environment(), {
@@ -37,6 +37,7 @@ async function main(): Promise<void> {
     programDirectory: `${import.meta.dirname}/bpf`,
     hostname: proc.readText("sys/kernel/hostname").trim(),
   });
+  if (flags["print-config"]) return console.log(describeConfig(config));
   const log = createLogger(config.log.level, config.log.format);
   await run(config, proc, log);
 }
@@ -50,14 +51,15 @@ function environment(): Map<string, string> {
   }));
 }
 
-function readFlags(): { help: boolean; version: boolean } {
+const FLAGS = {
+  help: { type: "boolean", short: "h" },
+  version: { type: "boolean", short: "V" },
+  "print-config": { type: "boolean" },
+} as const;
+
+function readFlags() {
   try {
-    const options = {
-      help: { type: "boolean", short: "h" },
-      version: { type: "boolean", short: "V" },
-    } as const;
-    const { values } = parseArgs({ args: Deno.args, options });
-    return { help: values.help ?? false, version: values.version ?? false };
+    return parseArgs({ args: Deno.args, options: FLAGS }).values;
   } catch (error) {
     throw new ConfigError([`${error instanceof Error ? error.message : error}; see --help`]);
   }
@@ -156,4 +158,12 @@ function signalled(): Promise<string> {
       Deno.addSignalListener(signal, () => resolve(signal));
     }
   });
+}
+
+try {
+  await main();
+} catch (error) {
+  // A user's mistake, or something about this machine: the message says it all.
+  console.error(`kpod-metrics: ${error instanceof Error ? error.message : error}`);
+  Deno.exit(error instanceof ConfigError ? 2 : 1);
 }

@@ -86,7 +86,7 @@ async function localKubelet(): Promise<Record<string, string> | undefined> {
 
 async function runAgent(settings: Record<string, string>): Promise<number> {
   const agent = new Deno.Command(Deno.execPath(), {
-    args: ["run", "-P=agent", "--no-prompt", "mod.ts", ...Deno.args],
+    args: ["run", "--quiet", "-P=agent", "--no-prompt", "mod.ts", ...Deno.args],
     cwd: ROOT,
     // What the user has set comes before what was found here.
     env: { ...settings, ...Deno.env.toObject() },
