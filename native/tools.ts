@@ -52,6 +52,35 @@ export async function ensureTools(...lists: readonly (readonly Tool[])[]): Promi
   }
 }
 
+/**
+ * Unpacks packages below `directory` instead of installing them, for programs whose package would start a service,
+ * and returns a search path with their programs in front. What is on PATH already, or cannot be had here, is left as
+ * it is: the tests that need it say that they are skipped.
+ */
+export async function unpackTools(tools: readonly Tool[], directory: string): Promise<string> {
+  const path = Deno.env.get("PATH") ?? "";
+  const binaries = `${directory}/usr/bin`;
+  const missing = tools.filter(({ provides }) => !isThere(provides) && !isThere(`${binaries}/${provides}`));
+  if (missing.length > 0 && isThere("apt-get")) {
+    const packages = [...new Set(missing.map((tool) => tool.package))];
+    console.error(
+      `Cannot find ${missing.map((tool) => tool.provides).join(", ")}: unpacking ${packages.join(", ")}`,
+    );
+    await Deno.mkdir(directory, { recursive: true });
+    if (Deno.uid() === 0) await apt("update", "--quiet=2");
+    const { success } = await new Deno.Command("apt-get", {
+      args: ["download", "--quiet=2", ...packages],
+      cwd: directory,
+    }).output();
+    for await (const { name } of success ? Deno.readDir(directory) : []) {
+      if (!name.endsWith(".deb")) continue;
+      await new Deno.Command("dpkg", { args: ["--extract", name, "."], cwd: directory }).output();
+      await Deno.remove(`${directory}/${name}`);
+    }
+  }
+  return `${binaries}:${path}`;
+}
+
 async function apt(...args: string[]): Promise<void> {
   const { success } = await new Deno.Command("apt-get", {
     args,

@@ -1,10 +1,12 @@
 /** `deno task test`: installs what the tests need, runs them, and ends with one line that counts them. */
-import { ensureTools, LAB_TOOLS, TEST_TOOLS } from "../native/tools.ts";
+import { fileURLToPath } from "node:url";
+import { ensureTools, LAB_TOOLS, TEST_TOOLS, unpackTools } from "../native/tools.ts";
 
-await ensureTools(LAB_TOOLS, TEST_TOOLS);
+await ensureTools(LAB_TOOLS);
+const path = await unpackTools(TEST_TOOLS, fileURLToPath(new URL("build/tools", import.meta.url)));
 const tests = new Deno.Command(Deno.execPath(), {
   args: ["test", "--allow-all", ...(Deno.args.length > 0 ? Deno.args : ["tests"])],
-  env: { NO_COLOR: "1" },
+  env: { NO_COLOR: "1", PATH: path },
   stdout: "piped",
 }).spawn();
 let last = "";
