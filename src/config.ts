@@ -1,6 +1,7 @@
 /** The agent's settings: environment variables in, one frozen value out. */
 
 import { z } from "zod";
+import type { PodFilterSettings } from "./discovery/filter.ts";
 import type { LogFormat, LogLevel } from "./log.ts";
 import type { HistogramResolution } from "./metrics/histogram.ts";
 import { contradictions, fieldProblems, unknownVariables } from "./config_problems.ts";
@@ -28,6 +29,7 @@ export interface Config {
     readonly timeoutMs: number;
     readonly pollIntervalMs: number;
   };
+  readonly filter: PodFilterSettings;
   readonly bpf: {
     readonly enabled: boolean;
     readonly programDirectory: string;
@@ -117,6 +119,11 @@ function toConfig(
       keyFile: values.KPOD_KUBELET_KEY_FILE,
       timeoutMs: values.KPOD_KUBELET_TIMEOUT_MS,
       pollIntervalMs: values.KPOD_KUBELET_POLL_INTERVAL_SECONDS * 1_000,
+    },
+    filter: {
+      namespaces: values.KPOD_FILTER_NAMESPACES ?? [],
+      excludeNamespaces: values.KPOD_FILTER_EXCLUDE_NAMESPACES,
+      labelSelector: values.KPOD_FILTER_LABEL_SELECTOR ?? [],
     },
     bpf: {
       enabled: values.KPOD_BPF_ENABLED,

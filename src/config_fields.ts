@@ -2,6 +2,7 @@
 
 import { isIP, isIPv4, isIPv6 } from "node:net";
 import { z } from "zod";
+import { type LabelSelector, LabelSelectorError, parseLabelSelector } from "./discovery/label_selector.ts";
 import { nearest } from "./nearest.ts";
 
 /** Reads the text of one variable. */
@@ -37,6 +38,33 @@ export function wordsOf(what: string, words: ReadonlySet<string>, most: number) 
   });
   return commaList().transform((list) => [...new Set(list)]).pipe(z.array(word).min(1).max(most))
     .describe(`a comma-separated list of ${what}, ${most} at most`);
+}
+
+/** Names that Kubernetes lets namespaces have (RFC 1123 labels), separated by commas, each kept once. */
+export function namespaces() {
+  return commaList().transform((list) => [...new Set(list)])
+    .pipe(z.array(z.string().regex(/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/)).min(1))
+    .describe("a comma-separated list of namespaces");
+}
+
+/** Namespaces, or `none` by itself: an empty variable counts as unset, and could not switch a default off. */
+export function namespacesOrNone() {
+  return z.string().transform((text) => text === "none" ? undefined : text).pipe(namespaces().optional())
+    .transform((list) => list ?? [])
+    .describe("a comma-separated list of namespaces, or none");
+}
+
+/** A Kubernetes label selector. The issue of a wrong one has in `params` the `problem`. */
+export function labelSelector() {
+  return z.string().transform((text, context): LabelSelector => {
+    try {
+      return parseLabelSelector(text);
+    } catch (error) {
+      if (!(error instanceof LabelSelectorError)) throw error;
+      context.addIssue({ code: "custom", input: text, params: { problem: error.problem } });
+      return z.NEVER;
+    }
+  }).describe("a label selector as kubectl's -l does");
 }
 
 /** Any text, such as a path relative or absolute. */

@@ -45,8 +45,10 @@ export function fieldProblems(
     if (own.length === 0) return [];
     // Only of lists is a part known to be at fault, and then the issue's input is that word.
     const got = own.map(({ input }) => quote(typeof input === "string" ? input : texts.get(name) ?? ""));
-    const meant = own.map((issue) => issue.code === "custom" ? issue.params?.["meant"] : undefined);
-    return [`${name}: got ${got.join(", ")}, takes ${field.description}${didYouMean(meant)}`];
+    const hints = own.map((issue) => issue.code === "custom" ? issue.params ?? {} : {});
+    const details = hints.flatMap(({ problem }) => problem === undefined ? [] : [`; ${problem}`]).join("");
+    const meant = didYouMean(hints.map((hint) => hint["meant"]));
+    return [`${name}: got ${got.join(", ")}, takes ${field.description}${details}${meant}`];
   });
 }
 

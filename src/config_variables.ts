@@ -10,7 +10,10 @@ import {
   flag,
   httpUrl,
   ipAddress,
+  labelSelector,
   listenAddress,
+  namespaces,
+  namespacesOrNone,
   oneOf,
   optional,
   someOf,
@@ -127,6 +130,21 @@ export const VARIABLES = {
   KPOD_KUBELET_KEY_FILE: {
     description: "PEM file of the client certificate's private key.",
     field: optional(anyText("a path")),
+  },
+  KPOD_FILTER_NAMESPACES: {
+    description: "Namespaces to report, and no others, whatever KPOD_FILTER_EXCLUDE_NAMESPACES says.",
+    field: optional(namespaces()),
+    default: { shown: "all namespaces", derive: () => undefined },
+  },
+  KPOD_FILTER_EXCLUDE_NAMESPACES: {
+    description: "Namespaces to leave out unless KPOD_FILTER_NAMESPACES is set; none leaves out nothing.",
+    field: namespacesOrNone(),
+    default: "kube-system,kube-public",
+  },
+  KPOD_FILTER_LABEL_SELECTOR: {
+    description: "What the labels of a pod have to be like for it to be reported.",
+    field: optional(labelSelector()),
+    default: { shown: "all pods", derive: () => undefined },
   },
   KPOD_BPF_ENABLED: {
     description: "Whether eBPF programs are loaded at all.",

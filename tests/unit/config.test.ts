@@ -22,6 +22,7 @@ Deno.test("on a node with nothing set every value is its default", () => {
       timeoutMs: 5_000,
       pollIntervalMs: 30_000,
     },
+    filter: { namespaces: [], excludeNamespaces: ["kube-system", "kube-public"], labelSelector: [] },
     bpf: { enabled: true, programDirectory: "/app/bpf", maxCgroups: 1_024 },
     syscalls: {
       tracked: [
@@ -87,6 +88,27 @@ const ACCEPTED: readonly (readonly [
     ({ kubelet: { tokenFile, caFile, serverName } }) => [tokenFile, caFile, serverName],
     [undefined, undefined, undefined],
   ],
+  [{ KPOD_FILTER_NAMESPACES: "shop, kube-system,,shop" }, (config) => config.filter.namespaces, [
+    "shop",
+    "kube-system",
+  ]],
+  [{ KPOD_FILTER_NAMESPACES: "none" }, (config) => config.filter.namespaces, ["none"]],
+  [{ KPOD_FILTER_EXCLUDE_NAMESPACES: "kube-system" }, (config) => config.filter.excludeNamespaces, [
+    "kube-system",
+  ]],
+  [{ KPOD_FILTER_EXCLUDE_NAMESPACES: " none " }, (config) => config.filter.excludeNamespaces, []],
+  [{ KPOD_FILTER_EXCLUDE_NAMESPACES: "none,dev" }, (config) => config.filter.excludeNamespaces, [
+    "none",
+    "dev",
+  ]],
+  [{ KPOD_FILTER_EXCLUDE_NAMESPACES: "" }, (config) => config.filter.excludeNamespaces, [
+    "kube-system",
+    "kube-public",
+  ]],
+  [{ KPOD_FILTER_LABEL_SELECTOR: "app in (a,b),!debug" }, (config) => config.filter.labelSelector, [
+    { key: "app", operator: "In", values: ["a", "b"] },
+    { key: "debug", operator: "DoesNotExist", values: [] },
+  ]],
   [{ KPOD_BPF_ENABLED: "false" }, (config) => config.bpf.enabled, false],
   [{ KPOD_BPF_PROGRAM_DIR: "bpf" }, (config) => config.bpf.programDirectory, "bpf"],
   [{ KPOD_BPF_MAX_CGROUPS: "65536" }, (config) => config.bpf.maxCgroups, 65_536],
@@ -128,8 +150,26 @@ Deno.test("variables come as a map too, and those of others are passed over", ()
 });
 
 Deno.test("nothing in the settings can be changed", () => {
-  const { kubelet, syscalls, listen, ...rest } = parseConfig(NODE, FACTS);
-  for (const part of [kubelet, syscalls, syscalls.tracked, syscalls.tracked[0], listen, rest.collectors]) {
+  const { kubelet, filter, syscalls, listen, ...rest } = parseConfig(
+    { ...NODE, KPOD_FILTER_LABEL_SELECTOR: "app=web" },
+    FACTS,
+  );
+  const { labelSelector: [requirement] } = filter;
+  assert.ok(requirement);
+  for (
+    const part of [
+      kubelet,
+      filter,
+      filter.excludeNamespaces,
+      requirement,
+      requirement.values,
+      syscalls,
+      syscalls.tracked,
+      syscalls.tracked[0],
+      listen,
+      rest.collectors,
+    ]
+  ) {
     assert.ok(Object.isFrozen(part));
   }
   assert.ok(Object.isFrozen(parseConfig(NODE, FACTS)));

@@ -22,6 +22,8 @@ function problems(variables: Record<string, string>): string[] {
 const LIST = "a comma-separated list of cpu_sched, tcp, oom, page_faults and syscall";
 const URL_FORM = "an https:// or http:// URL without user, query and fragment";
 const ADDRESS_FORM = "host:port, such as 0.0.0.0:9090, [::]:9090 or :9090";
+const NAMESPACES_FORM = "a comma-separated list of namespaces";
+const SELECTOR_FORM = "a label selector as kubectl's -l does";
 const SYSCALLS_FORM = "a comma-separated list of system calls, 64 at most";
 
 const REFUSED: readonly (readonly [variables: Record<string, string>, problem: string])[] = [
@@ -81,6 +83,26 @@ const REFUSED: readonly (readonly [variables: Record<string, string>, problem: s
   [
     { KPOD_SYSCALL_TRACKED: "READ,quux,clsoe" },
     `KPOD_SYSCALL_TRACKED: got "READ", "quux", "clsoe", takes ${SYSCALLS_FORM}; did you mean read, close?`,
+  ],
+  ...["kube-*", "Shop", "shop.example", "-shop", "shop-", "a".repeat(64)].map((name) =>
+    [
+      { KPOD_FILTER_NAMESPACES: `${name},dev` },
+      `KPOD_FILTER_NAMESPACES: got "${name}", takes ${NAMESPACES_FORM}`,
+    ] as const
+  ),
+  [{ KPOD_FILTER_NAMESPACES: "," }, `KPOD_FILTER_NAMESPACES: got ",", takes ${NAMESPACES_FORM}`],
+  [
+    { KPOD_FILTER_EXCLUDE_NAMESPACES: "None" },
+    `KPOD_FILTER_EXCLUDE_NAMESPACES: got "None", takes ${NAMESPACES_FORM}, or none`,
+  ],
+  [
+    { KPOD_FILTER_EXCLUDE_NAMESPACES: "," },
+    `KPOD_FILTER_EXCLUDE_NAMESPACES: got ",", takes ${NAMESPACES_FORM}, or none`,
+  ],
+  [
+    { KPOD_FILTER_LABEL_SELECTOR: " app=web,tier in front " },
+    `KPOD_FILTER_LABEL_SELECTOR: got "app=web,tier in front", takes ${SELECTOR_FORM}; ` +
+    'at position 17: expected "(", got "front"',
   ],
   [{ KPOD_CGROUP_ROOT: "sys/fs/cgroup" }, 'KPOD_CGROUP_ROOT: got "sys/fs/cgroup", takes an absolute path'],
   ...[
