@@ -13,6 +13,7 @@ import type { BuildInfo } from "./src/metrics/self.ts";
 import { libbpfVersion } from "./src/native/bpf.ts";
 import { environmentNames } from "./src/native/environment.ts";
 import { HostRoot, readHostFile } from "./src/native/host_files.ts";
+import { Programs } from "./src/native/programs.ts";
 import { serve, type ServerDependencies } from "./src/server.ts";
 import { VERSION } from "./src/version.ts";
 
@@ -73,7 +74,11 @@ async function run(config: Config, proc: HostRoot, log: Logger): Promise<void> {
     kernel: proc.readText("sys/kernel/osrelease").trim(),
   };
   const { fetchPods } = createKubeletClient(config.kubelet, readHostFile);
-  const discovery = new Discovery(fetchPods, { intervalMs: config.kubelet.pollIntervalMs, log });
+  const discovery = new Discovery(fetchPods, {
+    intervalMs: config.kubelet.pollIntervalMs,
+    log,
+    onPods: (pods) => agent.learn(pods),
+  });
   const { collectors, signals } = createCollectors({
     collectors: config.collectors,
     histogramResolution: config.histogramResolution,
@@ -86,12 +91,14 @@ async function run(config: Config, proc: HostRoot, log: Logger): Promise<void> {
       pollIntervalMs: config.pollIntervalMs,
       kubeletPollIntervalMs: config.kubelet.pollIntervalMs,
       collectors,
-      programs: !config.bpf.enabled ? undefined : {
-        directory: config.bpf.programDirectory,
-        signals,
-        maxCgroups: config.bpf.maxCgroups,
-        syscalls: config.syscalls.tracked.map(({ number }) => number),
-      },
+      loadPrograms: !config.bpf.enabled ? undefined : (kubepods) =>
+        new Programs({
+          directory: config.bpf.programDirectory,
+          signals,
+          maxCgroups: config.bpf.maxCgroups,
+          syscalls: config.syscalls.tracked.map(({ number }) => number),
+          kubepods,
+        }),
       build,
       processFamilies: () => ownProcess(proc),
     },

@@ -36,4 +36,20 @@ static __always_inline u64 syscall_number(struct pt_regs *regs)
 	return (u64)(s64)((struct pt_regs___arm64 *)regs)->syscallno;
 }
 
+/* include/trace/events/tcp.h. */
+struct trace_event_raw_tcp_retransmit_skb___reports_failure {
+	int err;
+} __attribute__((preserve_access_index));
+
+/*
+ * Whether nothing was sent after all, by the arguments of tcp_retransmit_skb. Older kernels raise
+ * the event only after a success; newer ones always, with the error as a third argument.
+ */
+static __always_inline bool retransmit_failed(const u64 *arguments)
+{
+	return bpf_core_field_exists(struct trace_event_raw_tcp_retransmit_skb___reports_failure,
+				     err) &&
+	       (int)arguments[2];
+}
+
 #endif

@@ -4,6 +4,7 @@
  * task the packet interrupted, so the current task is never asked.
  */
 #include "kpod.bpf.h"
+#include "core_fixes.bpf.h"
 #include "histogram.bpf.h"
 
 struct {
@@ -120,6 +121,8 @@ int BPF_PROG(tcp_retransmit_skb, const struct sock *sk, const struct sk_buff *sk
 {
 	u16 segments = 0;
 
+	if (retransmit_failed(ctx))
+		return 0;
 	bpf_probe_read_kernel(&segments, sizeof(segments),
 			      (const void *)skb + bpf_core_field_offset(struct sk_buff, cb) +
 				  bpf_core_field_offset(struct tcp_skb_cb, tcp_gso_segs));

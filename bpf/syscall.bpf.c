@@ -7,6 +7,17 @@
 #define MAX_SYSCALLS 512
 #define MAX_ERRNO    4095
 
+/*
+ * What a call that a signal interrupted returns (include/linux/errno.h). The program never sees it:
+ * the signal's handler, if it has one, decides between EINTR and making the call again.
+ */
+#define ERESTARTSYS	      512
+#define ERESTARTNOINTR	      513
+#define ERESTART_RESTARTBLOCK 516
+/* include/uapi/asm-generic/signal{,-defs}.h. */
+#define SIG_IGN	   1
+#define SA_RESTART 0x10000000
+
 /* Which system calls to look at, by number; set before loading. */
 const volatile bool tracked[MAX_SYSCALLS] = {};
 
@@ -23,6 +34,8 @@ struct {
 struct call {
 	u64 entered_ns;
 	u64 number;
+	/* Set from its interruption to the handler or the next call: one of the codes above. */
+	u64 interruption;
 };
 
 struct {
@@ -55,14 +68,16 @@ int BPF_PROG(sys_enter, struct pt_regs *regs, long number)
 	if (!container || is_compat_task(task))
 		return 0;
 	value = syscall_entry(container, number);
-	if (value)
-		ADD(value->count, 1);
+	if (!value)
+		return 0;
+	ADD(value->count, 1);
 	call = bpf_task_storage_get(&syscall_tasks, task, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (!call) {
 		count_update_error(SYSCALL_TASKS);
 		return 0;
 	}
 	call->number = number;
+	call->interruption = 0;
 	call->entered_ns = bpf_ktime_get_ns();
 	return 0;
 }
@@ -92,12 +107,44 @@ int BPF_PROG(sys_exit, struct pt_regs *regs, long result)
 	value = syscall_entry(container, number);
 	if (!value)
 		return 0;
-	if (result < 0 && result >= -MAX_ERRNO)
+	if (result <= -ERESTARTSYS && result >= -ERESTART_RESTARTBLOCK)
+		call->interruption = -result;
+	else if (result < 0 && result >= -MAX_ERRNO)
 		ADD(value->errors, 1);
 	slot = histogram_slot(latency);
 	if (slot < HISTOGRAM_SLOTS)
 		ADD(value->latency_slots[slot], 1);
 	ADD(value->latency_ns, latency);
+	return 0;
+}
+
+/*
+ * A handler is about to run: what a call that was interrupted for it returns is decided here, as in
+ * handle_signal() of arch/x86/kernel/signal.c and do_signal() of arch/arm64/kernel/signal.c.
+ * Without a handler every interrupted call is made again.
+ */
+SEC("tp_btf/signal_deliver")
+int BPF_PROG(signal_deliver, int signal, struct kernel_siginfo *info, struct k_sigaction *action)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct cgroup *container = container_of_task(task);
+	struct syscall_value *value;
+	struct call *call;
+	u64 interruption;
+
+	if (!container || (u64)action->sa.sa_handler <= SIG_IGN)
+		return 0;
+	call = bpf_task_storage_get(&syscall_tasks, task, NULL, 0);
+	if (!call || !call->interruption)
+		return 0;
+	interruption = call->interruption;
+	call->interruption = 0;
+	if (interruption == ERESTARTNOINTR ||
+	    (interruption == ERESTARTSYS && (action->sa.sa_flags & SA_RESTART)))
+		return 0;
+	value = syscall_entry(container, call->number);
+	if (value)
+		ADD(value->errors, 1);
 	return 0;
 }
 

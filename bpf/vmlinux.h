@@ -113,6 +113,17 @@ struct task_struct {
 
 struct pt_regs;
 
+struct sigaction {
+	void *sa_handler;
+	unsigned long sa_flags;
+};
+
+struct k_sigaction {
+	struct sigaction sa;
+};
+
+struct kernel_siginfo;
+
 struct sock_cgroup_data {
 	struct cgroup *cgroup;
 };

@@ -20,15 +20,9 @@ const C_FLAGS = ["-std=gnu11", "-g", "-O2", "-Wall", "-Wextra", "-Werror", "-pth
 
 Deno.chdir(ROOT);
 await ensureTools(BUILD_TOOLS);
-for (const object of OBJECTS) {
-  const source = object.replace(/o$/, "c");
-  await make(object, [source, ...sources("bpf", ".h")], [
-    "clang",
-    ...BPF_FLAGS,
-    `-D__TARGET_ARCH_${Deno.build.arch === "aarch64" ? "arm64" : "x86"}`,
-    "-c",
-    source,
-  ]);
+for (const object of OBJECTS) await makeObject(object, object.replace(/o$/, "c"));
+for (const source of sources("tests/kernel", ".bpf.c")) {
+  await makeObject(source.replace(/(\w+\.bpf\.)c$/, "build/$1o"), source);
 }
 await make("native/build/libkpod.so", [...sources("native", ".c"), ...sources("native", ".h")], [
   "gcc",
@@ -39,7 +33,10 @@ await make("native/build/libkpod.so", [...sources("native", ".c"), ...sources("n
   ...sources("native", ".c"),
   "-lbpf",
 ]);
-await make("tests/lab/build/workload", sources("tests/lab", ".c"), [
+await make("tests/lab/build/workload", [
+  ...sources("tests/lab", ".c"),
+  ...sources("tests/lab/workload", ".h"),
+], [
   "gcc",
   ...C_FLAGS,
   ...sources("tests/lab", ".c"),
@@ -51,6 +48,17 @@ function sources(directory: string, suffix: string): string[] {
     .filter((entry) => entry.name.endsWith(suffix))
     .map((entry) => `${directory}/${entry.name}`)
     .sort();
+}
+
+async function makeObject(object: string, source: string): Promise<void> {
+  await make(object, [source, ...sources("bpf", ".h")], [
+    "clang",
+    ...BPF_FLAGS,
+    `-D__TARGET_ARCH_${Deno.build.arch === "aarch64" ? "arm64" : "x86"}`,
+    ...["-I", "bpf"],
+    "-c",
+    source,
+  ]);
 }
 
 /** Runs `command -o target` unless the target is younger than all its sources. */

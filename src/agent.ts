@@ -4,17 +4,11 @@
  * snapshot older than a second runs it first, and concurrent scrapes share that.
  */
 import { basename } from "node:path";
-import {
-  type ContainerCgroup,
-  containerNamed,
-  findKubepods,
-  type KubepodsRoot,
-  listContainers,
-  openHierarchy,
-} from "./cgroup/hierarchy.ts";
+import { type ContainerCgroup, containerNamed, PodTree } from "./cgroup/hierarchy.ts";
 import { TargetIndex } from "./cgroup/targets.ts";
 import type { Collector } from "./collectors/collector.ts";
 import type { Discovery } from "./discovery/discovery.ts";
+import type { Pod } from "./discovery/pod.ts";
 import type { Logger } from "./log.ts";
 import type { Family } from "./metrics/family.ts";
 import {
@@ -26,8 +20,10 @@ import {
   Observations,
   programFamilies,
 } from "./metrics/self.ts";
-import type { HostRoot } from "./native/host_files.ts";
-import { type ProgramOptions, Programs } from "./native/programs.ts";
+import type { ProgramOptions, Programs } from "./native/programs.ts";
+
+/** The loaded eBPF programs. */
+export type LoadedPrograms = Pick<Programs, keyof Programs>;
 
 export interface AgentOptions {
   readonly node: string;
@@ -35,11 +31,13 @@ export interface AgentOptions {
   readonly pollIntervalMs: number;
   readonly kubeletPollIntervalMs: number;
   readonly collectors: readonly Collector[];
-  /** What to load; `undefined` with eBPF switched off. */
-  readonly programs: Omit<ProgramOptions, "kubepods"> | undefined;
+  /** Loads the eBPF programs that watch a kubepods root; `undefined` with eBPF switched off. */
+  readonly loadPrograms: ((kubepods: ProgramOptions["kubepods"]) => LoadedPrograms) | undefined;
   readonly build: BuildInfo;
   /** The agent's own process, read anew each cycle. */
   readonly processFamilies: () => readonly Family[];
+  /** @default Date.now */
+  readonly now?: () => number;
 }
 
 /** What one cycle found out. */
@@ -59,26 +57,31 @@ const READY_INTERVALS = 3;
 
 export class Agent {
   readonly #options: AgentOptions;
-  readonly #discovery: Discovery;
+  readonly #discovery: Pick<Discovery, "state" | "pollEarly">;
   readonly #log: Logger;
+  readonly #now: () => number;
+  readonly #tree: PodTree;
   readonly #index: TargetIndex;
   readonly #durations = new Observations();
-  #hierarchy: HostRoot | undefined;
-  #kubepods: KubepodsRoot | undefined;
-  #programs: Programs | undefined;
+  #programs: LoadedPrograms | undefined;
+  /** The kubepods root that the programs watch. */
+  #watched: bigint | undefined;
   #snapshot: Snapshot | undefined;
   #running: Promise<Snapshot> | undefined;
   #timer: ReturnType<typeof setInterval> | undefined;
-  /** What keeps cycles from being complete, as last logged. */
+  /** What kept the running cycle from being complete, and what kept the last one, as logged. */
+  #troubles: string[] = [];
   #trouble: string | undefined;
   #failing = new Set<string>();
   /** Names of ended cgroups that no map held counts of a cycle ago. */
   #unheld = new Set<bigint>();
 
-  constructor(options: AgentOptions, discovery: Discovery, log: Logger) {
+  constructor(options: AgentOptions, discovery: Pick<Discovery, "state" | "pollEarly">, log: Logger) {
     this.#options = options;
+    this.#now = options.now ?? Date.now;
     this.#discovery = discovery;
     this.#log = log;
+    this.#tree = new PodTree(options.cgroupRoot);
     this.#index = new TargetIndex(options.node, 2 * options.pollIntervalMs);
   }
 
@@ -94,30 +97,36 @@ export class Agent {
     await this.#running;
     this.#programs?.close();
     this.#programs = undefined;
-    this.#hierarchy?.close();
-    this.#hierarchy = undefined;
+    this.#tree.close();
+  }
+
+  /** Notes the names in an answer of the kubelet: a pod may be gone from its next one before the next cycle. */
+  learn(pods: readonly Pod[]): void {
+    this.#index.learn(pods, this.#now());
   }
 
   /** A snapshot that is at most a second old. */
   async snapshot(): Promise<Snapshot> {
     const last = this.#snapshot;
-    if (last !== undefined && Math.abs(Date.now() - last.time) < FRESH_MS) return last;
+    if (last !== undefined && Math.abs(this.#now() - last.time) < FRESH_MS) return last;
     return await this.#cycleOnce();
   }
 
   /** Whether kubelet and kernel have been read lately; if not, why, one line each. */
   readiness(): { ready: boolean; reasons: string[] } {
     const { pollIntervalMs, kubeletPollIntervalMs } = this.#options;
+    const stale = (what: string, time: number | undefined, intervalMs: number) =>
+      staleness(what, time, intervalMs, this.#now());
     const reasons = [
-      staleness("kubelet's last good answer", this.#discovery.state.lastSuccess, kubeletPollIntervalMs),
-      staleness("last cycle", this.#snapshot?.time, pollIntervalMs),
+      stale("kubelet's last good answer", this.#discovery.state.lastSuccess, kubeletPollIntervalMs),
+      stale("last cycle", this.#snapshot?.time, pollIntervalMs),
       this.#trouble,
     ].filter((reason) => reason !== undefined);
     return { ready: reasons.length === 0, reasons };
   }
 
   /** The last snapshot, if there is one, and the programs in use. */
-  state(): { snapshot: Snapshot | undefined; programs: Programs | undefined } {
+  state(): { snapshot: Snapshot | undefined; programs: LoadedPrograms | undefined } {
     return { snapshot: this.#snapshot, programs: this.#programs };
   }
 
@@ -129,54 +138,62 @@ export class Agent {
 
   #cycle(): Snapshot {
     const began = performance.now();
-    this.#refresh();
+    this.#troubles = [];
+    const refreshed = this.#attempt(() => this.#refresh());
+    // Without knowing what exists now, nothing may be taken to be gone.
+    if (!refreshed) this.#index.keepUnknown();
     const { families, runs } = this.#collect();
-    this.#dropNames();
+    if (refreshed) this.#attempt(() => this.#dropNames());
     this.#durations.observe((performance.now() - began) / 1000);
+    const selfFamilies = this.#selfFamilies(runs);
+    this.#report(this.#troubles.length === 0 ? undefined : this.#troubles.join("; "));
     this.#snapshot = {
-      time: Date.now(),
+      time: this.#now(),
       targets: this.#index.targets().length,
-      families: [...families, ...this.#selfFamilies(runs)],
+      families: [...families, ...selfFamilies],
       runs,
     };
     return this.#snapshot;
   }
 
-  /** Brings targets and programs up to date; a failure leaves those of the last cycle in use. */
-  #refresh(): void {
+  /** Runs one step of a cycle; what it throws is reported and harms no other step. Returns whether it threw nothing. */
+  #attempt(step: () => void): boolean {
     try {
-      const live = this.#liveContainers();
-      const { pods, generation } = this.#discovery.state;
-      this.#index.update({ pods, generation, live, counted: this.#countedContainers(), now: Date.now() });
-      if (this.#index.wantsPoll) this.#discovery.pollEarly();
-      this.#report(
-        this.#kubepods === undefined ? "no kubepods cgroup found: is a kubelet running here?" : undefined,
-      );
+      step();
+      return true;
     } catch (error) {
-      this.#report(messageOf(error));
+      this.#troubles.push(messageOf(error));
+      return false;
     }
   }
 
-  #liveContainers(): ContainerCgroup[] {
-    this.#hierarchy ??= openHierarchy(this.#options.cgroupRoot);
-    let live = this.#kubepods && listContainers(this.#hierarchy, this.#kubepods);
-    if (live === undefined) {
-      this.#useKubepods(findKubepods(this.#hierarchy));
-      live = this.#kubepods && listContainers(this.#hierarchy, this.#kubepods);
+  /** Brings targets and programs up to date; where it throws, those of the last cycle stay in use. */
+  #refresh(): void {
+    const live = this.#tree.containers();
+    if (this.#tree.kubepods === undefined) {
+      this.#troubles.push("no kubepods cgroup found: is a kubelet running here?");
     }
-    return live ?? [];
+    const { pods, generation } = this.#discovery.state;
+    this.#index.update({ pods, generation, live, counted: this.#countedContainers(), now: this.#now() });
+    if (this.#index.wantsPoll) this.#discovery.pollEarly();
+    this.#attempt(() => this.#watch());
   }
 
   /** The programs watch one kubepods root: another one, after the kubelet was set up anew, takes them anew. */
-  #useKubepods(found: KubepodsRoot | undefined): void {
-    this.#kubepods = found;
-    if (found === undefined || this.#options.programs === undefined) return;
-    const old = this.#programs;
-    const kubepods = { ...found, name: basename(found.path) };
-    this.#programs = new Programs({ ...this.#options.programs, kubepods });
-    old?.close();
-    this.#log.info("watching pods", { cgroup: found.path });
-    for (const { state, signal, program, reason } of this.#programs.states) {
+  #watch(): void {
+    const { loadPrograms } = this.#options;
+    const { kubepods } = this.#tree;
+    if (kubepods === undefined || loadPrograms === undefined || kubepods.id === this.#watched) return;
+    const programs = loadPrograms({ ...kubepods, name: basename(kubepods.path) });
+    if (this.#programs !== undefined) {
+      // What the earlier ones have counted since the last cycle goes with them.
+      this.#collect();
+      this.#programs.close();
+    }
+    this.#programs = programs;
+    this.#watched = kubepods.id;
+    this.#log.info("watching pods", { cgroup: kubepods.path });
+    for (const { state, signal, program, reason } of programs.states) {
       if (state === "unavailable") this.#log.warn("signal is not available", { signal, program, reason });
     }
   }
@@ -229,14 +246,16 @@ export class Agent {
   }
 
   #selfFamilies(runs: readonly CollectorRun[]): Family[] {
-    return [
+    const families: Family[] = [
       this.#durations.family("kpod_collection_duration_seconds", "How long a cycle took."),
       ...collectorFamilies(runs),
-      ...(this.#programs === undefined ? [] : programFamilies(this.#programs)),
       ...discoveryFamilies(this.#discovery.state, this.#index.unattributed),
       ...buildFamilies(this.#options.build),
-      ...this.#options.processFamilies(),
     ];
+    const programs = this.#programs;
+    if (programs !== undefined) this.#attempt(() => families.push(...programFamilies(programs)));
+    this.#attempt(() => families.push(...this.#options.processFamilies()));
+    return families;
   }
 
   /** Logs what is wrong when it begins, changes or ends. */
@@ -248,9 +267,14 @@ export class Agent {
   }
 }
 
-function staleness(what: string, time: number | undefined, intervalMs: number): string | undefined {
+function staleness(
+  what: string,
+  time: number | undefined,
+  intervalMs: number,
+  now: number,
+): string | undefined {
   if (time === undefined) return `waiting for the ${what.replace("last ", "first ")}`;
-  const age = Date.now() - time;
+  const age = now - time;
   if (age <= READY_INTERVALS * intervalMs) return undefined;
   return `the ${what} is ${Math.round(age / 1000)} s old, more than ${READY_INTERVALS} intervals`;
 }

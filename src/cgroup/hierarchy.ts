@@ -81,6 +81,52 @@ export function listContainers(hierarchy: HostRoot, kubepods: KubepodsRoot): Con
   });
 }
 
+/** The containers' cgroups from cycle to cycle, whatever becomes of the mount and of the kubepods root. */
+export class PodTree implements Disposable {
+  readonly #path: string;
+  #hierarchy: HostRoot | undefined;
+  #kubepods: KubepodsRoot | undefined;
+
+  /** `path` as for `openHierarchy`; it need not be there yet. */
+  constructor(path: string) {
+    this.#path = path;
+  }
+
+  /** The kubepods root when containers were last listed; `undefined` if there was none. */
+  get kubepods(): KubepodsRoot | undefined {
+    return this.#kubepods;
+  }
+
+  /**
+   * The containers' cgroups that exist now.
+   *
+   * @throws {Error} if there is no cgroup v2 hierarchy or it cannot be read; the next call begins anew.
+   */
+  containers(): ContainerCgroup[] {
+    try {
+      const live = this.#hierarchy && this.#kubepods && listContainers(this.#hierarchy, this.#kubepods);
+      if (live !== undefined) return live;
+      // What is mounted there now may be another hierarchy than the one that was opened.
+      this.close();
+      this.#hierarchy = openHierarchy(this.#path);
+      this.#kubepods = findKubepods(this.#hierarchy);
+      return this.#kubepods && listContainers(this.#hierarchy, this.#kubepods) || [];
+    } catch (error) {
+      this.close();
+      throw error;
+    }
+  }
+
+  close(): void {
+    this.#hierarchy?.close();
+    this.#hierarchy = undefined;
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}
+
 /** The container of a cgroup whose directory is `container` in `pod`; `undefined` where these are no such names. */
 export function containerNamed(id: bigint, pod: string, container: string): ContainerCgroup | undefined {
   const podUid = podUidOf(pod);

@@ -59,6 +59,7 @@ export class TargetIndex {
   readonly #graceMs: number;
   readonly #pods = new Map<string, KnownPod>();
   readonly #cgroups = new Map<bigint, KnownCgroup>();
+  #isCurrent = false;
   #generation = 0;
   #now = 0;
 
@@ -68,10 +69,25 @@ export class TargetIndex {
     this.#graceMs = graceMs;
   }
 
+  /** Takes the names that an answer of the kubelet gives to pods and containers; `now` is as in `Findings`. */
+  learn(pods: readonly Pod[], now: number): void {
+    for (const pod of pods) {
+      const known = this.#pods.get(pod.uid) ??
+        { pod, lastSeen: now, targets: new Map<string, Target>(), containers: new Map<string, string>() };
+      known.pod = pod;
+      known.lastSeen = now;
+      for (const container of pod.containers) {
+        for (const id of container.ids) known.containers.set(id, container.name);
+      }
+      this.#pods.set(pod.uid, known);
+    }
+  }
+
   update(findings: Findings): void {
+    this.#isCurrent = true;
     this.#generation = findings.generation;
     this.#now = findings.now;
-    this.#learnPods(findings);
+    this.learn(findings.pods, findings.now);
     this.#learnCgroups(findings);
     for (const { cgroup, live } of this.#cgroups.values()) {
       const known = this.#pods.get(cgroup.podUid);
@@ -79,6 +95,7 @@ export class TargetIndex {
     }
     this.#forgetPods(findings);
     for (const known of this.#cgroups.values()) known.target ??= this.#targetOf(known.cgroup);
+    this.#forgetInstances(findings);
   }
 
   /** The target that a cgroup id counts for; `undefined` for a sandbox, or while its name is not known. */
@@ -97,7 +114,14 @@ export class TargetIndex {
    */
   mayForget(id: bigint): boolean {
     const known = this.#cgroups.get(id);
-    return known === undefined || known.target !== undefined || this.#now - known.lastLive > this.#graceMs;
+    // One that is in neither findings is gone, and its names were not written down for want of room.
+    if (known === undefined) return this.#isCurrent;
+    return known.target !== undefined || this.#now - known.lastLive > this.#graceMs;
+  }
+
+  /** A cycle could not find out what exists: until the next update unknown cgroups are not taken to be gone. */
+  keepUnknown(): void {
+    this.#isCurrent = false;
   }
 
   /** Every target that has or had a cgroup, until its pod's grace is over. */
@@ -116,19 +140,6 @@ export class TargetIndex {
       target === undefined &&
       (!this.#pods.has(cgroup.podUid) || this.#generation - seenAtGeneration < ANSWERS_TO_TELL_SANDBOX)
     );
-  }
-
-  #learnPods({ pods, now }: Findings): void {
-    for (const pod of pods) {
-      const known = this.#pods.get(pod.uid) ??
-        { pod, lastSeen: now, targets: new Map<string, Target>(), containers: new Map<string, string>() };
-      known.pod = pod;
-      known.lastSeen = now;
-      for (const container of pod.containers) {
-        for (const id of container.ids) known.containers.set(id, container.name);
-      }
-      this.#pods.set(pod.uid, known);
-    }
   }
 
   #learnCgroups({ live, counted, generation, now }: Findings): void {
@@ -158,14 +169,34 @@ export class TargetIndex {
   }
 
   #forgetPods({ pods, now }: Findings): void {
-    const listed = new Map(pods.map((pod) => [`${pod.namespace}/${pod.name}`, pod.uid]));
-    for (const [uid, { pod, lastSeen }] of this.#pods) {
+    const listed = new Set(pods.map((pod) => pod.uid));
+    const holders = new Map<string, string>();
+    // In the order in which they were first listed: where two of one name are, the later is the other's successor.
+    for (const [uid, { pod }] of this.#pods) {
+      if (listed.has(uid)) holders.set(`${pod.namespace}/${pod.name}`, uid);
+    }
+    for (const [uid, { pod, lastSeen, targets, containers }] of this.#pods) {
       // A StatefulSet's pod comes back under the same name: the series are the new one's from then on.
-      const successor = listed.get(`${pod.namespace}/${pod.name}`);
-      if (now - lastSeen <= this.#graceMs && (successor === undefined || successor === uid)) continue;
-      this.#pods.delete(uid);
-      for (const known of this.#cgroups.values()) {
-        if (known.cgroup.podUid === uid) known.target = undefined;
+      const holder = holders.get(`${pod.namespace}/${pod.name}`) ?? uid;
+      const isOver = now - lastSeen > this.#graceMs;
+      if (!isOver && holder === uid) continue;
+      // Its cgroups may live on for half a minute; they are not unknown, just not reported.
+      targets.clear();
+      containers.clear();
+      for (const each of this.#cgroups.values()) {
+        if (each.cgroup.podUid === uid) each.target = undefined;
+      }
+      if (isOver) this.#pods.delete(uid);
+    }
+  }
+
+  /** A container that crashes for months has thousands of instances: those of the last answer are enough. */
+  #forgetInstances({ pods }: Findings): void {
+    for (const pod of pods) {
+      const known = this.#pods.get(pod.uid);
+      const listed = new Set(pod.containers.flatMap((container) => container.ids));
+      for (const id of known?.containers.keys() ?? []) {
+        if (!listed.has(id)) known?.containers.delete(id);
       }
     }
   }

@@ -7,7 +7,7 @@ import type { Programs } from "../native/programs.ts";
 export interface Cycle {
   readonly targets: TargetIndex;
   /** The eBPF programs; `undefined` while they are switched off or there is nothing to watch yet. */
-  readonly programs: Programs | undefined;
+  readonly programs: Pick<Programs, "delivers" | "readMap" | "deleteEntry"> | undefined;
 }
 
 /** One subsystem's metrics. Anything it throws is its own failure only, and its families are missing from that cycle. */

@@ -9,9 +9,12 @@ import { numbers } from "../native/records.ts";
 /** Counters and arrays of counters, by their names in bpf/types.h. */
 export type Counters = Record<string, number | number[]>;
 
+/** The part of the eBPF programs that counts are read from. */
+export type KernelMaps = Pick<Programs, "readMap" | "deleteEntry">;
+
 /** What the maps are read from and for, in one cycle. */
 export interface KernelCycle {
-  readonly programs: Programs;
+  readonly programs: KernelMaps;
   readonly targets: TargetIndex;
 }
 
@@ -33,7 +36,7 @@ export class KernelTotals {
   readonly #ended = new Map<Target, Map<number, Counters>>();
   #entries = new Map<string, EntryState>();
   #ids: ReadonlySet<bigint> = new Set();
-  #programs: Programs | undefined;
+  #programs: KernelMaps | undefined;
 
   /** `map` has the cgroup id as its key, or a record with `cgroup_id` and `number`. */
   constructor(map: string) {
@@ -51,13 +54,15 @@ export class KernelTotals {
     for (const { key, value } of programs.readMap(this.#map)) {
       const { id, subkey, bytes } = parseKey(key);
       const name = `${id}/${subkey}`;
-      const counters = numbers(value);
-      const ended = !targets.isLive(id);
-      const state = { target: targets.resolve(id), id, subkey, counters, ended };
+      const before = this.#entries.get(name);
+      // The kernel's note of a cgroup's names may be missing for want of room: what it counted for, it still does.
+      const earlier = before?.target !== undefined && current.has(before.target) ? before.target : undefined;
+      const target = targets.resolve(id) ?? earlier;
+      const state = { target, id, subkey, counters: numbers(value), ended: !targets.isLive(id) };
       // Processes and sockets may outlive their cgroup's directory for a moment: only what has stopped counting goes.
-      if (ended && targets.mayForget(id) && isSettled(this.#entries.get(name), state)) {
+      if (state.ended && targets.mayForget(id) && isSettled(before, state)) {
         programs.deleteEntry(this.#map, bytes);
-        if (state.target !== undefined) this.#addEnded(state.target, state);
+        if (target !== undefined) this.#addEnded(target, state);
       } else {
         entries.set(name, state);
       }
@@ -86,7 +91,7 @@ export class KernelTotals {
   }
 
   /** Other programs count from zero: what the earlier ones had counted is kept. */
-  #startOver(programs: Programs): void {
+  #startOver(programs: KernelMaps): void {
     for (const state of this.#entries.values()) {
       if (state.target !== undefined) this.#addEnded(state.target, state);
     }

@@ -28,6 +28,8 @@ export interface DiscoveryOptions {
   /** Between regular polls, in milliseconds. */
   readonly intervalMs: number;
   readonly log: Logger;
+  /** Gets every good list, those too that another has replaced before anyone asks for the state. */
+  readonly onPods?: (pods: readonly Pod[]) => void;
   /** @default Date.now */
   readonly now?: () => number;
   /** @default setTimeout */
@@ -48,6 +50,7 @@ export class Discovery {
   readonly #fetchPods: (signal: AbortSignal) => Promise<unknown>;
   readonly #intervalMs: number;
   readonly #log: Logger;
+  readonly #onPods: (pods: readonly Pod[]) => void;
   readonly #now: () => number;
   readonly #schedule: Schedule;
   readonly #stopping = new AbortController();
@@ -72,6 +75,7 @@ export class Discovery {
     this.#fetchPods = fetchPods;
     this.#intervalMs = options.intervalMs;
     this.#log = options.log;
+    this.#onPods = options.onPods ?? (() => {});
     this.#now = options.now ?? Date.now;
     this.#schedule = options.schedule ?? scheduleTimeout;
     this.#failing = new Trouble(options.log, "The kubelet answers, after failed polls");
@@ -161,6 +165,7 @@ export class Discovery {
       generation: this.#state.generation + 1,
       malformed: malformed.length,
     };
+    this.#onPods(pods);
     const recovered = this.#failing.end(now);
     if (first && !recovered) this.#log.info("The kubelet answers", { pods: pods.length });
     const [example] = malformed;

@@ -1,5 +1,4 @@
 /** What the agent says about itself. */
-import type { Programs } from "../native/programs.ts";
 import type { Family, HistogramFamily, Labels, SimpleFamily } from "./family.ts";
 
 /** A histogram that the agent itself observes into. */
@@ -33,6 +32,24 @@ export interface DiscoveryFacts {
   readonly pods: readonly unknown[];
   readonly lastSuccess: number | undefined;
   readonly errors: ReadonlyMap<string, number>;
+}
+
+/** What the loaded eBPF programs tell of themselves. */
+export interface ProgramFacts {
+  /** The maps in the kernel; `maxEntries` is 0 where a map has no fixed room. */
+  maps(): ReadonlyMap<string, { readonly maxEntries: number; readonly memoryBytes: number }>;
+  /** `undefined` for maps that are not read. */
+  entryCount(map: string): number | undefined;
+  /** Refused updates by map. */
+  updateErrors(): ReadonlyMap<string, number>;
+  programs(): readonly { readonly program: string; readonly hook: string; readonly misses: number }[];
+  readonly states: readonly {
+    readonly program: string;
+    readonly hook: string;
+    readonly signal: string;
+    readonly state: string;
+    readonly reason: string;
+  }[];
 }
 
 export interface BuildInfo {
@@ -94,7 +111,7 @@ export function discoveryFamilies(discovery: DiscoveryFacts, unattributed: numbe
   ];
 }
 
-export function programFamilies(programs: Programs): Family[] {
+export function programFamilies(programs: ProgramFacts): Family[] {
   const maps = [...programs.maps()];
   const sized = maps.filter(([, info]) => info.maxEntries > 0);
   const counted = maps.flatMap(([map]) => {

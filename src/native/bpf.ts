@@ -52,6 +52,8 @@ export class BpfObject implements Disposable {
   /** Opens an object file; throws a `NativeError` that names it and what libbpf said. */
   constructor(path: string) {
     this.#path = path;
+    // What went well before may have left warnings, which must not pass for the cause of what does not now.
+    takeLog();
     const handle = new BigUint64Array(1);
     this.#check(this.#symbols.kpod_bpf_open(cString(path), handle), "open");
     this.#handle = handle[0] ?? 0n;
@@ -73,11 +75,10 @@ export class BpfObject implements Disposable {
       // Scratch maps of the programs alone are not read.
       if (layout === undefined) continue;
       if (!sameLayout(layout, actual)) {
+        const part = JSON.stringify(layout.key) === JSON.stringify(actual.key) ? "value" : "key";
         throw new Error(
-          `Cannot use ${this.#path}: its map ${name} is laid out as ${
-            JSON.stringify(actual)
-          }, and the agent ` +
-            `was generated for ${JSON.stringify(layout)}; run "deno task build"`,
+          `Cannot use ${this.#path}: the ${part} of its map ${name} is laid out otherwise than the agent was ` +
+            `generated for; run "deno task build"`,
         );
       }
       this.#maps.set(name, {

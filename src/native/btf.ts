@@ -36,6 +36,7 @@ const KIND = {
   struct: 4,
   union: 5,
   enum: 6,
+  forward: 7,
   typedef: 8,
   volatile: 9,
   const: 10,
@@ -49,6 +50,8 @@ const KIND = {
   typeTag: 18,
   enum64: 19,
 } as const;
+
+const KINDS: ReadonlySet<number> = new Set(Object.values(KIND));
 
 /** Bytes after the common part of a type, by kind: fixed, and for each of its `vlen` items. */
 const EXTRA: Readonly<Record<number, readonly [fixed: number, each: number]>> = {
@@ -64,7 +67,21 @@ const EXTRA: Readonly<Record<number, readonly [fixed: number, each: number]>> = 
   [KIND.enum64]: [0, 12],
 };
 
+/** Kinds that say something about another type and take no room of their own. */
+const TRANSPARENT: ReadonlySet<number> = new Set([
+  KIND.typedef,
+  KIND.volatile,
+  KIND.const,
+  KIND.restrict,
+  KIND.typeTag,
+]);
+
 const MAGIC = 0xeb9f;
+const HEADER_BYTES = 24;
+/** Bytes that every type begins with. */
+const COMMON_BYTES = 12;
+/** More than any chain of typedefs and arrays in C; one without an end is broken. */
+const MAX_DEPTH = 32;
 
 /** The types of one object, by id. */
 export class Btf {
@@ -73,25 +90,32 @@ export class Btf {
   /** Parses raw little-endian BTF; throws a `TypeError` for anything else. */
   constructor(raw: Uint8Array) {
     const view = new DataView(raw.buffer, raw.byteOffset, raw.byteLength);
-    if (raw.length < 24 || view.getUint16(0, true) !== MAGIC) {
+    if (raw.length < HEADER_BYTES || view.getUint16(0, true) !== MAGIC) {
       throw new TypeError("Cannot read BTF: its magic number is missing");
     }
     const header = view.getUint32(4, true);
     const types = header + view.getUint32(8, true);
     const typesEnd = types + view.getUint32(12, true);
     const strings = header + view.getUint32(16, true);
+    const stringsEnd = strings + view.getUint32(20, true);
+    if (Math.max(typesEnd, stringsEnd) > raw.length) throw new TypeError("Cannot read BTF: it is cut short");
     const text = (offset: number) => {
       const start = strings + offset;
-      return new TextDecoder().decode(raw.subarray(start, raw.indexOf(0, start)));
+      const end = raw.indexOf(0, start);
+      if (end < 0 || end >= stringsEnd) throw new TypeError(`Cannot read BTF: there is no name at ${offset}`);
+      return new TextDecoder().decode(raw.subarray(start, end));
     };
     for (let at = types; at < typesEnd;) {
-      const info = view.getUint32(at + 4, true);
+      const info = at + COMMON_BYTES <= typesEnd ? view.getUint32(at + 4, true) : 0;
       const kind = (info >>> 24) & 0x1f;
       const count = info & 0xffff;
       const [fixed, each] = EXTRA[kind] ?? [0, 0];
+      if (!KINDS.has(kind) || at + COMMON_BYTES + fixed + each * count > typesEnd) {
+        throw new TypeError(`Cannot read BTF: type ${this.#types.length} is cut short or of no known kind`);
+      }
       const members = [];
       for (let item = 0; item < (each === 0 ? 0 : count); item++) {
-        const member = at + 12 + fixed + item * each;
+        const member = at + COMMON_BYTES + fixed + item * each;
         members.push(
           kind === KIND.section
             ? { name: "", type: view.getUint32(member, true), value: view.getUint32(member + 4, true) }
@@ -115,7 +139,7 @@ export class Btf {
         sizeOrType: view.getUint32(at + 8, true),
         members,
       });
-      at += 12 + fixed + each * count;
+      at += COMMON_BYTES + fixed + each * count;
     }
   }
 
@@ -153,16 +177,10 @@ export class Btf {
   }
 
   /** The type behind typedefs and qualifiers. */
-  #resolve(id: number): Type {
+  #resolve(id: number, depth = 0): Type {
     const type = this.#type(id);
-    const transparent: readonly number[] = [
-      KIND.typedef,
-      KIND.volatile,
-      KIND.const,
-      KIND.restrict,
-      KIND.typeTag,
-    ];
-    return transparent.includes(type.kind) ? this.#resolve(type.sizeOrType) : type;
+    if (depth > MAX_DEPTH) throw new TypeError(`Cannot read BTF: type ${id} refers to itself`);
+    return TRANSPARENT.has(type.kind) ? this.#resolve(type.sizeOrType, depth + 1) : type;
   }
 
   #layout(id: number): ScalarLayout | RecordLayout {
@@ -177,8 +195,8 @@ export class Btf {
     };
   }
 
-  #scalar(id: number): ScalarLayout {
-    const type = this.#resolve(id);
+  #scalar(id: number, depth = 0): ScalarLayout {
+    const type = this.#resolve(id, depth);
     switch (type.kind) {
       case KIND.int:
         return type.name === "char"
@@ -188,7 +206,7 @@ export class Btf {
         return `u${type.sizeOrType * 8}`;
       case KIND.array: {
         const [element] = type.members;
-        if (element !== undefined) return `${this.#scalar(element.type)}[${element.value}]`;
+        if (element !== undefined) return `${this.#scalar(element.type, depth + 1)}[${element.value}]`;
       }
     }
     throw new TypeError(

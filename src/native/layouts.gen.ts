@@ -130,7 +130,7 @@ export const LAYOUTS = {
     "key": "s32",
     "value": {
       "name": "call",
-      "size": 16,
+      "size": 24,
       "members": [
         [
           "entered_ns",
@@ -141,6 +141,11 @@ export const LAYOUTS = {
           "number",
           "u64",
           8,
+        ],
+        [
+          "interruption",
+          "u64",
+          16,
         ],
       ],
     },

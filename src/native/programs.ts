@@ -2,6 +2,7 @@
 import { join } from "node:path";
 import { BpfObject, type Entry, type MapInfo, type ProgramInfo } from "./bpf.ts";
 import { COUNTED_MAPS, LAYOUTS } from "./layouts.gen.ts";
+import { reasonOf } from "./load_failure.ts";
 import {
   MAJOR_PAGE_FAULTS,
   type ObjectName,
@@ -139,7 +140,7 @@ export class Programs implements Disposable {
     let object: BpfObject | undefined;
     try {
       object = this.#open(name, chosen, options);
-    } catch (error) {
+    } catch {
       // Something of it does not work here: find out what, signal by signal and rung by rung.
       for (const signal of signals) {
         const tried = this.#probe(name, signal, options);
@@ -153,8 +154,8 @@ export class Programs implements Disposable {
       if (chosen.size > 0) {
         try {
           object = this.#open(name, chosen, options);
-        } catch {
-          for (const signal of chosen.keys()) failures.set(signal, lastLine(error));
+        } catch (error) {
+          for (const signal of chosen.keys()) failures.set(signal, reasonOf(error));
           chosen.clear();
         }
       }
@@ -188,7 +189,7 @@ export class Programs implements Disposable {
         this.#open(name, new Map([[signal, rung]]), options).close();
         return rung;
       } catch (error) {
-        reason ||= lastLine(error);
+        reason ||= reasonOf(error);
       }
     }
     return reason;
@@ -260,17 +261,8 @@ function attach(object: BpfObject, rung: Rung, program: string): string {
     else object.attach(program);
     return "";
   } catch (error) {
-    return lastLine(error);
+    return reasonOf(error);
   }
-}
-
-/** The line of an error that says most: the kernel's or libbpf's own, which comes before their summing up. */
-function lastLine(error: unknown): string {
-  const [summary = "", ...said] = (error instanceof Error ? error.message : String(error)).split("\n");
-  const telling = said.find((line) =>
-    /failed to find|permission|not supported|invalid|unknown|denied/i.test(line)
-  );
-  return (telling ?? summary).replace(/^libbpf: /, "").trim();
 }
 
 function signalOf(name: SignalName): Signal {

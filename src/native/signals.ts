@@ -63,7 +63,7 @@ export const SIGNALS = [
     name: "syscall",
     object: "syscall",
     maps: ["syscall", "syscall_tasks"],
-    rungs: tracepoints("sys_enter", "sys_exit"),
+    rungs: tracepoints("sys_enter", "sys_exit", "signal_deliver"),
   },
 ] as const satisfies readonly Signal[];
 

@@ -32,11 +32,12 @@ export async function link(a: LinkEnd, b: LinkEnd): Promise<void> {
 
 /**
  * Drops that many in a hundred of the TCP packets that come in, loopback included, so that senders must send
- * again. Needs `nft` and nf_tables, but not netem. Packets are dropped on the way in because a drop on the
+ * again; 0 ends it. Needs `nft` and nf_tables, but not netem. Packets are dropped on the way in because a drop on the
  * way out is told to the sender at once, which then does not count it as sent.
  */
 export async function dropTcp(pid: number, percent: number): Promise<void> {
   const match = percent >= 100 ? "" : `numgen random mod 100 < ${percent} `;
+  const rule = percent > 0 ? `meta l4proto tcp ${match}drop` : "";
   await inside(
     pid,
     ["nft", "-f", "-"],
@@ -45,7 +46,7 @@ export async function dropTcp(pid: number, percent: number): Promise<void> {
       "flush table inet lab",
       "table inet lab {",
       "chain input { type filter hook input priority 0; policy accept;",
-      `meta l4proto tcp ${match}drop`,
+      rule,
       "}\n}\n",
     ].join("\n"),
   );

@@ -13,13 +13,19 @@
  *   switch [THREADS]                           go N: N or more switches, around a ring of threads
  *   spin [--threads T]                         go MS: MS milliseconds of CPU time on each thread
  *   fork                                       go N: N children, one after another
- *   syscalls                                   go N: N of each kind, exactly
+ *                                              keep N: as many left as zombies (100 at most)
+ *   syscalls [--threads T]                     go N: N of each kind on each thread, exactly
  *   sleep-syscall [--call NAME]                go N USEC: N sleeps inside one system call
+ *   interrupted [--restart yes]                go N: N reads, each until a SIGUSR1
+ *   children [--call fork|vfork|clone]         go N: N children by that call
+ *   compat                                     go N: N 32-bit system calls (x86_64)
  *   fault FILE                                 go N: N major faults on the file
- *   alloc                                      go MB: MB more of touched memory
- *   tcp-server ADDR PORT [--mode MODE]         stats
- *   tcp-client ADDR PORT [--mode MODE] [--chunk BYTES]
+ *   alloc [--threads T]                        go MB: MB more of touched memory on each thread
+ *   tcp-server ADDR PORT [--mode MODE] [--think USEC]
+ *                                              stats
+ *   tcp-client ADDR PORT [--mode MODE] [--chunk BYTES] [--cork yes]
  *                                              go BYTES, connect [MS], rr N SIZE, close
+ *   pair KIND                                  open, go BYTES, close
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -57,10 +63,12 @@
 #include "workload/cpu.h"
 #include "workload/memory.h"
 #include "workload/syscalls.h"
+#include "workload/special_calls.h"
 #include "workload/uring.h"
 #include "workload/tcp.h"
 #include "workload/tcp_server.h"
 #include "workload/tcp_client.h"
+#include "workload/pair.h"
 
 static int pause_command(int argc, char **argv)
 {
@@ -83,10 +91,14 @@ static const struct {
     {"fork", fork_command},
     {"syscalls", syscalls_command},
     {"sleep-syscall", sleep_syscall_command},
+    {"interrupted", interrupted_command},
+    {"children", children_command},
+    {"compat", compat_command},
     {"fault", fault_command},
     {"alloc", alloc_command},
     {"tcp-server", tcp_server_command},
     {"tcp-client", tcp_client_command},
+    {"pair", pair_command},
 };
 
 static void join_cgroup(const char *directory)

@@ -73,29 +73,53 @@ static int fault_command(int argc, char **argv)
 	return 0;
 }
 
+static void *allocate(void *argument)
+{
+	size_t size = (size_t)(uintptr_t)argument;
+	char *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (memory == MAP_FAILED)
+		return (void *)(intptr_t)errno;
+	memset(memory, 1, size);
+	return NULL;
+}
+
+/* Each of the threads takes that much at once; returns how many got it. */
+static uint64_t allocate_on_each(int threads, size_t size)
+{
+	pthread_t others[MAX_THREADS];
+	uint64_t succeeded = 0;
+
+	for (int i = 1; i < threads; i++)
+		if (pthread_create(&others[i], NULL, allocate, (void *)(uintptr_t)size))
+			die("Cannot start thread %d", i);
+	succeeded += !allocate((void *)(uintptr_t)size);
+	for (int i = 1; i < threads; i++) {
+		void *error;
+
+		pthread_join(others[i], &error);
+		succeeded += !error;
+	}
+	return succeeded;
+}
+
 static int alloc_command(int argc, char **argv)
 {
+	int threads = atoi(option(argc, argv, "--threads", "1"));
 	struct command_line line;
 	uint64_t allocated = 0;
 
-	(void)argc, (void)argv;
+	if (threads < 1 || threads > MAX_THREADS)
+		die("Cannot use %d threads; give 1 to %d", threads, MAX_THREADS);
 	ready("");
 	while (next_line(&line)) {
 		size_t size = line.argument[0] << 20;
-		char *memory;
 
 		if (!is(&line, "go") || !size) {
 			fail_line(&line);
 			continue;
 		}
-		memory =
-		    mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-		if (memory == MAP_FAILED) {
-			say("{\"error\":\"mmap: %s\"}", strerror(errno));
-			continue;
-		}
-		memset(memory, 1, size);
-		allocated += size;
+		allocated += size * allocate_on_each(threads, size);
 		say("{\"allocated_bytes\":%llu}", (unsigned long long)allocated);
 	}
 	return 0;

@@ -2,45 +2,81 @@
 /* System calls whose number, errors and time are known. */
 #pragma once
 
+static struct {
+	int zero, null;
+	uint64_t units;
+	pthread_barrier_t start, end;
+} calling;
+
+static void make_calls(void)
+{
+	char byte = 0;
+
+	for (uint64_t i = 0; i < calling.units; i++) {
+		long opened;
+
+		if (syscall(SYS_read, calling.zero, &byte, 1) != 1 ||
+		    syscall(SYS_write, calling.null, &byte, 1) != 1)
+			die("Cannot read or write a byte: got %s", strerror(errno));
+		opened = syscall(SYS_openat, AT_FDCWD, "/dev/null", O_RDONLY | O_CLOEXEC);
+		if (opened < 0 || syscall(SYS_close, (int)opened))
+			die("Cannot open and close: got %s", strerror(errno));
+		if (syscall(SYS_openat, AT_FDCWD, "/nonexistent", O_RDONLY) != -1)
+			die("Cannot fail to open /nonexistent: it exists");
+	}
+}
+
+static void *make_calls_again(void *unused)
+{
+	for (;;) {
+		pthread_barrier_wait(&calling.start);
+		make_calls();
+		pthread_barrier_wait(&calling.end);
+	}
+	return unused;
+}
+
 /*
  * Between "ready" and the answer the process makes these calls and the protocol's readv and
- * writev, and no other read, write, openat or close.
+ * writev, and no other read, write, openat or close. With threads each of them makes as many, all
+ * at once.
  */
 static int syscalls_command(int argc, char **argv)
 {
+	int threads = atoi(option(argc, argv, "--threads", "1"));
 	struct command_line line;
-	int zero, null;
-	char byte = 0;
 
-	(void)argc, (void)argv;
-	zero = open("/dev/zero", O_RDONLY | O_CLOEXEC);
-	null = open("/dev/null", O_WRONLY | O_CLOEXEC);
-	if (zero < 0 || null < 0)
+	if (threads < 1 || threads > MAX_THREADS)
+		die("Cannot use %d threads; give 1 to %d", threads, MAX_THREADS);
+	calling.zero = open("/dev/zero", O_RDONLY | O_CLOEXEC);
+	calling.null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	if (calling.zero < 0 || calling.null < 0)
 		die("Cannot open /dev/zero and /dev/null: got %s", strerror(errno));
+	pthread_barrier_init(&calling.start, NULL, threads);
+	pthread_barrier_init(&calling.end, NULL, threads);
+	for (int i = 1; i < threads; i++) {
+		pthread_t thread;
+
+		if (pthread_create(&thread, NULL, make_calls_again, NULL))
+			die("Cannot start thread %d", i);
+	}
 	ready("");
 	while (next_line(&line)) {
-		unsigned long long units = line.argument[0], failed = 0;
+		unsigned long long made = line.argument[0] * threads;
 
 		if (!is(&line, "go")) {
 			fail_line(&line);
 			continue;
 		}
-		for (unsigned long long i = 0; i < units; i++) {
-			long opened;
-
-			if (syscall(SYS_read, zero, &byte, 1) != 1 ||
-			    syscall(SYS_write, null, &byte, 1) != 1)
-				die("Cannot read or write a byte: got %s", strerror(errno));
-			opened = syscall(SYS_openat, AT_FDCWD, "/dev/null", O_RDONLY | O_CLOEXEC);
-			if (opened < 0 || syscall(SYS_close, (int)opened))
-				die("Cannot open and close: got %s", strerror(errno));
-			failed += syscall(SYS_openat, AT_FDCWD, "/nonexistent", O_RDONLY) == -1;
-		}
+		calling.units = line.argument[0];
+		pthread_barrier_wait(&calling.start);
+		make_calls();
+		pthread_barrier_wait(&calling.end);
 		say("{\"read\":{\"count\":%llu,\"errors\":0},\"write\":{\"count\":%llu,\"errors\":"
 		    "0},"
 		    "\"openat\":{\"count\":%llu,\"errors\":%llu},"
 		    "\"close\":{\"count\":%llu,\"errors\":0}}",
-		    units, units, 2 * units, failed, units);
+		    made, made, 2 * made, made, made);
 	}
 	return 0;
 }
@@ -84,20 +120,23 @@ static int sleep_syscall_command(int argc, char **argv)
 	prctl(PR_SET_TIMERSLACK, 1);
 	ready("");
 	while (next_line(&line)) {
-		unsigned long long slept = 0, errors = 0;
+		unsigned long long slept = 0, longest = 0, errors = 0;
 
 		if (!is(&line, "go")) {
 			fail_line(&line);
 			continue;
 		}
 		for (uint64_t i = 0; i < line.argument[0]; i++) {
-			uint64_t start = nanoseconds(CLOCK_MONOTONIC);
+			uint64_t start = nanoseconds(CLOCK_MONOTONIC), took;
 
 			errors += sleep_once(call, epoll, line.argument[1]);
-			slept += nanoseconds(CLOCK_MONOTONIC) - start;
+			took = nanoseconds(CLOCK_MONOTONIC) - start;
+			slept += took;
+			longest = took > longest ? took : longest;
 		}
-		say("{\"syscall\":\"%s\",\"count\":%llu,\"errors\":%llu,\"ns\":%llu}", made,
-		    (unsigned long long)line.argument[0], errors, slept);
+		say("{\"syscall\":\"%s\",\"count\":%llu,\"errors\":%llu,\"ns\":%llu,"
+		    "\"longest_ns\":%llu}",
+		    made, (unsigned long long)line.argument[0], errors, slept, longest);
 	}
 	return 0;
 }

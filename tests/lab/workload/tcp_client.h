@@ -16,6 +16,9 @@ static struct {
 	struct address server;
 	const char *mode;
 	size_t chunk;
+	/* The last piece then waits for the end of the stream, and leaves in one segment with it.
+	 */
+	int cork;
 	char *data;
 	struct uring ring;
 	int memory, pipe[2];
@@ -51,6 +54,8 @@ static int connect_within(uint64_t milliseconds)
 	}
 	if (milliseconds)
 		fcntl(fd, F_SETFL, 0);
+	if (client.cork)
+		setsockopt(fd, IPPROTO_TCP, TCP_CORK, &client.cork, sizeof(client.cork));
 	return fd;
 }
 
@@ -176,6 +181,7 @@ static void set_up_client(int argc, char **argv)
 	client.server = parse_address(argv[1], argv[2]);
 	client.mode = option(argc, argv, "--mode", "send");
 	client.chunk = strtoull(option(argc, argv, "--chunk", "65536"), NULL, 10);
+	client.cork = !strcmp(option(argc, argv, "--cork", "no"), "yes");
 	snprintf(wanted, sizeof(wanted), " %s ", client.mode);
 	if (!strstr(modes, wanted))
 		die("Cannot send by %s; give one of%s", client.mode, modes);

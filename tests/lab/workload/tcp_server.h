@@ -28,11 +28,20 @@ static ssize_t peek_once(int socket, char *buffer, void *unused)
 	return seen > 0 ? recv(socket, buffer, seen, 0) : seen;
 }
 
+/* How long an echo takes, in µs: what the client then sees as round trip. */
+static unsigned int think_usec;
+
 static ssize_t echo_once(int socket, char *buffer, void *unused)
 {
 	ssize_t got = recv(socket, buffer, BUFFER_BYTES, 0);
+	int quick = 0;
 
 	(void)unused;
+	if (think_usec && got > 0) {
+		/* So that the answer is what acknowledges the question (tcp(7)). */
+		setsockopt(socket, IPPROTO_TCP, TCP_QUICKACK, &quick, sizeof(quick));
+		usleep(think_usec);
+	}
 	for (ssize_t at = 0; at < got;) {
 		ssize_t sent = send(socket, buffer + at, got - at, MSG_NOSIGNAL);
 
@@ -176,6 +185,7 @@ static int tcp_server_command(int argc, char **argv)
 	if (argc < 3)
 		die("Cannot run tcp-server: give ADDR PORT (0 for any)");
 	server_mode = option(argc, argv, "--mode", "read");
+	think_usec = atoi(option(argc, argv, "--think", "0"));
 	snprintf(wanted, sizeof(wanted), " %s ", server_mode);
 	if (!strstr(modes, wanted))
 		die("Cannot serve by %s; give one of%s", server_mode, modes);

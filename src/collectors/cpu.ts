@@ -1,0 +1,51 @@
+/** CPU time and throttling, from cpu.stat. */
+import { parseFlatKeyed } from "../parse/flat_keyed.ts";
+import type { CgroupCollectorDescription } from "./cgroup_collector.ts";
+
+const MICROSECONDS = 1e6;
+
+/** Counter, its key in cpu.stat and how many of its units make one of ours. Throttling is only there with a CPU limit. */
+const KEYS = [
+  ["usage", "usage_usec", MICROSECONDS],
+  ["user", "user_usec", MICROSECONDS],
+  ["system", "system_usec", MICROSECONDS],
+  ["throttled", "throttled_usec", MICROSECONDS],
+  ["throttled_periods", "nr_throttled", 1],
+  ["periods", "nr_periods", 1],
+] as const;
+
+export const CPU: CgroupCollectorDescription = {
+  name: "cpu",
+  files: ["cpu.stat"],
+  read(file) {
+    const text = file("cpu.stat");
+    if (text === undefined) return {};
+    const stat = parseFlatKeyed(text);
+    const found = KEYS.flatMap(([name, key, unit]) => {
+      const value = stat.get(key);
+      return value === undefined ? [] : [[name, value / unit] as const];
+    });
+    return { counters: new Map([["", Object.fromEntries(found)]]) };
+  },
+  counters: [
+    { name: "kpod_cpu_usage_seconds_total", help: "CPU time used.", value: "usage" },
+    { name: "kpod_cpu_user_seconds_total", help: "CPU time used in user space.", value: "user" },
+    { name: "kpod_cpu_system_seconds_total", help: "CPU time used in the kernel.", value: "system" },
+    {
+      name: "kpod_cpu_throttled_seconds_total",
+      help: "Time in which tasks were held back by the CPU limit.",
+      value: "throttled",
+    },
+    {
+      name: "kpod_cpu_throttled_periods_total",
+      help: "Periods of the CPU limit in which it was used up.",
+      value: "throttled_periods",
+    },
+    {
+      name: "kpod_cpu_periods_total",
+      help: "Periods of the CPU limit in which anything ran.",
+      value: "periods",
+    },
+  ],
+  gauges: [],
+};

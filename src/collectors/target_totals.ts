@@ -1,0 +1,69 @@
+/**
+ * What the cgroups of a target have come to. A container that restarts gets a new cgroup, whose counters begin at
+ * zero: those that its earlier cgroups ended with are kept and added.
+ */
+import type { Target } from "../cgroup/targets.ts";
+
+/** Counters and arrays of counters, by name. */
+export type Counters = Record<string, number | number[]>;
+
+/** Counters by what sets them apart within a target: a device, a system call's number, or `""`. */
+export type Totals = ReadonlyMap<string, Counters>;
+
+/** What one cgroup has counted so far. */
+export interface Count {
+  readonly target: Target | undefined;
+  readonly subkey: string;
+  readonly counters: Counters;
+}
+
+export class TargetTotals {
+  readonly #ended = new Map<Target, Map<string, Counters>>();
+
+  /** Keeps what a cgroup ended with. */
+  end({ target, subkey, counters }: Count): void {
+    if (target === undefined) return;
+    const ended = this.#ended.get(target) ?? new Map<string, Counters>();
+    this.#ended.set(target, ended);
+    addTo(ended, subkey, counters);
+  }
+
+  /** The totals of these targets, of which `counts` are still counting; what ended of all others is forgotten. */
+  sum(targets: readonly Target[], counts: Iterable<Count>): ReadonlyMap<Target, Totals> {
+    const totals = new Map<Target, Map<string, Counters>>();
+    for (const target of targets) {
+      const ended = [...this.#ended.get(target) ?? []];
+      totals.set(target, new Map(ended.map(([subkey, counters]) => [subkey, copyOf(counters)])));
+    }
+    for (const target of this.#ended.keys()) {
+      if (!totals.has(target)) this.#ended.delete(target);
+    }
+    for (const { target, subkey, counters } of counts) {
+      const total = target && totals.get(target);
+      if (total !== undefined) addTo(total, subkey, counters);
+    }
+    return totals;
+  }
+}
+
+function addTo(totals: Map<string, Counters>, subkey: string, counters: Counters): void {
+  const total = totals.get(subkey);
+  if (total === undefined) {
+    totals.set(subkey, copyOf(counters));
+    return;
+  }
+  for (const [name, value] of Object.entries(counters)) {
+    const sum = total[name];
+    if (Array.isArray(value) && Array.isArray(sum)) {
+      value.forEach((each, index) => sum[index] = (sum[index] ?? 0) + each);
+    } else {
+      total[name] = Number(sum ?? 0) + Number(value);
+    }
+  }
+}
+
+function copyOf(counters: Counters): Counters {
+  return Object.fromEntries(
+    Object.entries(counters).map(([name, value]) => [name, Array.isArray(value) ? [...value] : value]),
+  );
+}

@@ -1,0 +1,100 @@
+/** What the TCP tests share: a node that is watched for TCP, and what changed while a step ran. */
+import assert from "node:assert/strict";
+import type { LabNode } from "../lab/node.ts";
+import type { LabContainer, LabPod } from "../lab/pods.ts";
+import { tcpCounter } from "../lab/proc.ts";
+import { observations, Watch } from "./watch.ts";
+
+/** The program's counters of one container; the RTT histogram as its sum and its number of samples. */
+export interface TcpCounts {
+  readonly sent: number;
+  readonly received: number;
+  readonly retransmits: number;
+  readonly active: number;
+  readonly passive: number;
+  readonly failures: number;
+  readonly rttNs: number;
+  readonly rttSamples: number;
+}
+
+/** Watches all TCP signals of the node's pods. */
+export function watchTcp(node: LabNode): Watch {
+  return new Watch(node, [
+    "tcp_bytes_sent",
+    "tcp_bytes_received",
+    "tcp_retransmits",
+    "tcp_connections",
+    "tcp_rtt",
+  ]);
+}
+
+/** What a container has counted so far; all zero while it has no entry. */
+export function tcpCounts(watch: Watch, container: LabContainer): TcpCounts {
+  const counters = watch.counters("tcp", container);
+  const count = (name: string) => Number(counters[name] ?? 0);
+  return {
+    sent: count("bytes_sent"),
+    received: count("bytes_received"),
+    retransmits: count("retransmits"),
+    active: count("connections_active"),
+    passive: count("connections_passive"),
+    failures: count("connect_failures"),
+    rttNs: count("rtt_ns"),
+    rttSamples: observations(counters, "rtt_slots"),
+  };
+}
+
+/** Counters of the `Tcp:` lines in /proc/net/snmp that witness these metrics. */
+const WITNESSES = ["ActiveOpens", "PassiveOpens", "AttemptFails", "RetransSegs", "InSegs"] as const;
+export type SnmpCounts = Readonly<Record<(typeof WITNESSES)[number], number>>;
+
+/** The witnesses in the network namespace of a pod that has one of its own. */
+export function snmpCounts(pod: LabPod): SnmpCounts {
+  const pid = pod.sandboxPid;
+  assert.ok(pid !== undefined && pod.spec.ownNetwork);
+  return Object.fromEntries(WITNESSES.map((name) => [name, tcpCounter(pid, name)])) as SnmpCounts;
+}
+
+/** Starts to measure: what it returns tells how much a container has counted since. */
+export function tcpSince(watch: Watch, container: LabContainer): () => TcpCounts {
+  const before = tcpCounts(watch, container);
+  return () => growth(before, tcpCounts(watch, container));
+}
+
+/** The same for the witnesses. */
+export function snmpSince(pod: LabPod): () => SnmpCounts {
+  const before = snmpCounts(pod);
+  return () => growth(before, snmpCounts(pod));
+}
+
+function growth<Name extends string>(
+  before: Readonly<Record<Name, number>>,
+  after: Readonly<Record<Name, number>>,
+): Record<Name, number> {
+  const names = Object.keys(after) as Name[];
+  return Object.fromEntries(names.map((name) => [name, after[name] - before[name]])) as Record<Name, number>;
+}
+
+/** Waits for a condition; throws after ten seconds. */
+export async function until(what: string, condition: () => boolean): Promise<void> {
+  const deadline = performance.now() + 10_000;
+  while (!condition()) {
+    if (performance.now() > deadline) throw new Error(`Cannot wait any longer until ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 2));
+  }
+}
+
+/** Asserts that the programs saw every event and that no map refused one. */
+export function assertNothingMissed(watch: Watch): void {
+  const missed = watch.programs.programs().filter(({ misses }) => misses > 0);
+  assert.deepEqual(missed.map(({ program, misses }) => ({ program, misses })), []);
+  assert.deepEqual([...watch.programs.updateErrors()].filter(([, errors]) => errors > 0), []);
+}
+
+/** Sets a sysctl of a pod's own network namespace, such as `ipv4/tcp_syn_retries`. */
+export async function setSysctl(pod: LabPod, name: string, value: string): Promise<void> {
+  const script = 'echo "$1" > "/proc/sys/net/$0"';
+  const args = ["--target", String(pod.sandboxPid), "--net", "--", "sh", "-c", script, name, value];
+  const { success } = await new Deno.Command("nsenter", { args }).output();
+  assert.ok(success, `${name} cannot be set to ${value}`);
+}

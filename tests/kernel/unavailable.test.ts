@@ -1,0 +1,154 @@
+/** What is said of programs that cannot be loaded, and what they cost. */
+import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
+import { OBJECTS, SIGNALS } from "../../src/native/signals.ts";
+import { loadPrograms, type States } from "./load_states.ts";
+import { needsPrograms } from "./requirements.ts";
+
+const ROOT = fileURLToPath(new URL("../..", import.meta.url));
+const BPF = `${ROOT}bpf`;
+
+const attached = (
+  states: States,
+) => [...new Set(states.filter(({ state }) => state === "attached").map(({ signal }) => signal))];
+const reasons = (
+  states: States,
+) => [...new Set(states.filter(({ state }) => state === "unavailable").map(({ reason }) => reason))];
+
+/** The objects in a directory of their own. */
+async function copiedObjects() {
+  const directory = await Deno.makeTempDir({ prefix: "kpod-objects-" });
+  for (const name of OBJECTS) await Deno.copyFile(`${BPF}/${name}.bpf.o`, `${directory}/${name}.bpf.o`);
+  return { directory, [Symbol.asyncDispose]: () => Deno.remove(directory, { recursive: true }) };
+}
+
+type Edit = readonly [file: string, from: string, to: string];
+
+/** Compiles mem.bpf.c after changes to it or to headers. */
+async function compile(directory: string, ...edits: readonly Edit[]): Promise<void> {
+  for (const { name } of Deno.readDirSync(BPF)) {
+    if (/\.[ch]$/.test(name)) await Deno.copyFile(`${BPF}/${name}`, `${directory}/${name}`);
+  }
+  for (const [file, from, to] of edits) {
+    const text = await Deno.readTextFile(`${directory}/${file}`);
+    assert.ok(text.includes(from), `${file} has no ${from}`);
+    await Deno.writeTextFile(`${directory}/${file}`, text.replace(from, to));
+  }
+  const target = `-D__TARGET_ARCH_${Deno.build.arch === "aarch64" ? "arm64" : "x86"}`;
+  const args = ["-g", "-O2", "-target", "bpf", "-mcpu=v3", target, "-c", "mem.bpf.c", "-o", "mem.bpf.o"];
+  const { success } = await new Deno.Command("clang", { args, cwd: directory }).spawn().status;
+  assert.ok(success);
+}
+
+const NO_OBJECT = /^the file is not an eBPF object: run "deno task build"$/;
+
+/** What takes the place of mem.bpf.o, and what that costs. */
+interface Case {
+  readonly title: string;
+  readonly spoil?: (mem: string) => Promise<void>;
+  readonly edits?: readonly Edit[];
+  readonly reason: RegExp;
+  readonly lost: readonly string[];
+}
+
+const CASES: readonly Case[] = [
+  {
+    title: "a missing object file",
+    spoil: (mem: string) => Deno.remove(mem),
+    reason: /^Cannot open .*\/mem\.bpf\.o: ENOENT \(no such file or directory\)$/,
+    lost: ["oom", "page_faults"],
+  },
+  {
+    title: "a file that is no object",
+    spoil: (mem: string) => Deno.writeTextFile(mem, "nonsense\n"),
+    reason: NO_OBJECT,
+    lost: ["oom", "page_faults"],
+  },
+  {
+    title: "an empty file",
+    spoil: (mem: string) => Deno.writeTextFile(mem, ""),
+    reason: NO_OBJECT,
+    lost: ["oom", "page_faults"],
+  },
+  {
+    title: "an object that is cut short",
+    spoil: (mem: string) => Deno.truncate(mem, 2000),
+    reason: NO_OBJECT,
+    lost: ["oom", "page_faults"],
+  },
+  {
+    title: "an object built from other headers",
+    edits: [["types.h", "\tu64 kills;", "\tu64 something;\n\tu64 kills;"]],
+    reason: /^Cannot use .*\/mem\.bpf\.o: the value of its map oom .*; run "deno task build"$/,
+    lost: ["oom", "page_faults"],
+  },
+  {
+    title: "a tracepoint that the kernel does not have",
+    edits: [["mem.bpf.c", "tp_btf/mark_victim", "tp_btf/no_such_event"]],
+    reason: /^the kernel has no tracepoint no_such_event$/,
+    lost: ["oom"],
+  },
+  {
+    title: "a field that the kernel does not have",
+    edits: [
+      ["vmlinux.h", "*group_leader", "*no_such_field"],
+      ["mem.bpf.c", "victim->group_leader", "victim->no_such_field"],
+    ],
+    reason: /^the kernel's verifier refuses it: .*no_such_field/,
+    lost: ["oom"],
+  },
+  {
+    title: "a program that the verifier refuses",
+    edits: [["mem.bpf.c", "u64 *counted, id;", "u64 *counted, id = *(u64 *)8;"]],
+    reason: /^the kernel's verifier refuses it: .*invalid/,
+    lost: ["oom"],
+  },
+];
+
+for (const { title, spoil, edits, reason, lost } of CASES) {
+  Deno.test(`${title} costs its signals only, and the reason says so`, needsPrograms, async () => {
+    await using objects = await copiedObjects();
+    await spoil?.(`${objects.directory}/mem.bpf.o`);
+    if (edits !== undefined) await compile(objects.directory, ...edits);
+    using programs = loadPrograms(objects.directory);
+    const [said = "", ...others] = reasons(programs.states);
+    assert.match(said, reason);
+    assert.deepEqual(others, []);
+    assert.deepEqual(
+      attached(programs.states),
+      SIGNALS.map(({ name }) => name).filter((name) => !lost.includes(name)),
+    );
+  });
+}
+
+const WITHOUT_BTF = 'mount -t tmpfs none /sys/kernel/btf && exec "$@"';
+for (
+  const { title, wrapper, reason } of [
+    {
+      title: "without CAP_BPF",
+      wrapper: ["setpriv", "--bounding-set", "-bpf,-sys_admin"],
+      reason: /EPERM .*; it takes the capabilities BPF and PERFMON/,
+    },
+    {
+      title: "without CAP_PERFMON",
+      wrapper: ["setpriv", "--bounding-set", "-perfmon,-sys_admin"],
+      reason: /EPERM .*; it takes the capabilities BPF and PERFMON/,
+    },
+    {
+      title: "without the kernel's BTF",
+      // In a mount namespace of its own.
+      wrapper: ["unshare", "--mount", "sh", "-c", WITHOUT_BTF, "sh"],
+      reason: /^there is no \/sys\/kernel\/btf\/vmlinux: the kernel needs CONFIG_DEBUG_INFO_BTF$/,
+    },
+  ]
+) {
+  Deno.test(`${title} no signal is there, and each reason says what is needed`, needsPrograms, async () => {
+    const [command = "", ...args] = wrapper;
+    const script = [Deno.execPath(), "run", "--allow-all", `${ROOT}tests/kernel/load_states.ts`, BPF];
+    const { stdout } = await new Deno.Command(command, { args: [...args, ...script] }).output();
+    const states: States = JSON.parse(new TextDecoder().decode(stdout));
+    assert.ok(states.length >= SIGNALS.length);
+    assert.deepEqual(attached(states), []);
+    for (const said of reasons(states)) assert.match(said, reason);
+  });
+}

@@ -1,0 +1,162 @@
+/** The cycle: what it takes from whom, what it serves, and how little of it falls with what fails. */
+import assert from "node:assert/strict";
+import type { LoadedPrograms } from "../../src/agent.ts";
+import { AgentSetup, fail, gauge, KUBELET_POLL_MS, needsRoot, POLL_MS, valueOf } from "./agent_setup.ts";
+import { FakeKernel } from "./fake_kernel.ts";
+
+Deno.test(
+  "a collector that fails takes no other down, and is logged when that begins",
+  needsRoot,
+  async () => {
+    const failing = new Set([2, 3, 5]);
+    const collectors = [
+      gauge("one"),
+      gauge("two", (run) => failing.has(run) && fail(`run ${run}`)),
+      gauge("three"),
+    ];
+    await using setup = new AgentSetup({ collectors });
+    setup.addContainer();
+    for (const run of [1, 2, 3, 4, 5]) {
+      const snapshot = await setup.cycle();
+      assert.deepEqual([valueOf(snapshot, "one"), valueOf(snapshot, "three")], [run, run]);
+      assert.equal(valueOf(snapshot, "two"), failing.has(run) ? undefined : run);
+      const up = (collector: string) => valueOf(snapshot, "kpod_collector_up", { collector });
+      assert.deepEqual(["one", "two", "three"].map(up), [1, failing.has(run) ? 0 : 1, 1]);
+      assert.deepEqual(snapshot.runs.map(({ up }) => up), [true, !failing.has(run), true]);
+    }
+    assert.deepEqual(setup.logged("error"), ["collector failed: run 2", "collector failed: run 5"]);
+  },
+);
+
+Deno.test("snapshots asked for at the same time are one", needsRoot, async () => {
+  const collector = gauge("one");
+  await using setup = new AgentSetup({ collectors: [collector] });
+  const snapshots = await Promise.all([1, 2, 3, 4].map(() => setup.agent.snapshot()));
+  assert.equal(new Set(snapshots).size, 1);
+  assert.equal(collector.runs, 1);
+});
+
+Deno.test("a snapshot is used again for a second, and no clock that was set back keeps it longer", async () => {
+  const collector = gauge("one");
+  await using setup = new AgentSetup({ collectors: [collector] });
+  const runs: number[] = [];
+  for (const seconds of [0, 0.999, 0.001, 0.5, 0.499, 1, -10, 0.1]) {
+    await setup.cycle(seconds);
+    runs.push(collector.runs);
+  }
+  assert.deepEqual(runs, [1, 1, 2, 2, 2, 3, 4, 4]);
+});
+
+Deno.test("a published snapshot does not change", needsRoot, async () => {
+  await using setup = new AgentSetup({ collectors: [gauge("one")] });
+  const first = await setup.cycle();
+  const before = JSON.stringify(first);
+  await setup.cycle();
+  assert.equal(JSON.stringify(first), before);
+});
+
+Deno.test("cycles run every interval until it is stopped", needsRoot, async () => {
+  const third = Promise.withResolvers<void>();
+  await using setup = new AgentSetup({
+    collectors: [gauge("one", (run) => run === 3 && third.resolve())],
+    pollIntervalMs: 5,
+  });
+  await setup.agent.start();
+  await third.promise;
+  // The test's sanitizer sees that no timer is left.
+  await setup.agent.stop();
+});
+
+Deno.test("readiness names what has not happened yet, or not for three intervals", needsRoot, async () => {
+  await using setup = new AgentSetup();
+  const { agent } = setup;
+  setup.addContainer();
+  assert.deepEqual(agent.readiness(), {
+    ready: false,
+    reasons: ["waiting for the kubelet's first good answer", "waiting for the first cycle"],
+  });
+  setup.answer("c1");
+  assert.deepEqual(agent.readiness().reasons, ["waiting for the first cycle"]);
+  await setup.cycle(0);
+  assert.deepEqual(agent.readiness(), { ready: true, reasons: [] });
+  setup.now += 3 * KUBELET_POLL_MS;
+  assert.equal(agent.readiness().ready, true);
+  setup.now += 1;
+  assert.deepEqual(agent.readiness().reasons, [
+    "the kubelet's last good answer is 30 s old, more than 3 intervals",
+  ]);
+  setup.answer("c1");
+  setup.now += 3 * POLL_MS;
+  assert.deepEqual(agent.readiness().reasons, [
+    "the kubelet's last good answer is 90 s old, more than 3 intervals",
+    "the last cycle is 120 s old, more than 3 intervals",
+  ]);
+  setup.answer("c1");
+  await setup.cycle(0);
+  assert.deepEqual(agent.readiness(), { ready: true, reasons: [] });
+});
+
+Deno.test(
+  "a missing hierarchy or root is a reason, logged once each, and found when it comes",
+  needsRoot,
+  async () => {
+    await using setup = new AgentSetup({ collectors: [gauge("one")] });
+    setup.answer("c1");
+    const reasons = async () => {
+      assert.ok(valueOf(await setup.cycle(1), "one"), "collectors run all the same");
+      return setup.agent.readiness().reasons;
+    };
+    const [missing = ""] = await reasons();
+    assert.match(missing, /^Cannot find cgroup v2: .*ENOENT.*; set KPOD_CGROUP_ROOT/);
+    assert.deepEqual(await reasons(), [missing]);
+    setup.mount();
+    const none = "no kubepods cgroup found: is a kubelet running here?";
+    assert.deepEqual([await reasons(), await reasons()], [[none], [none]]);
+    setup.addContainer();
+    assert.deepEqual([await reasons(), await reasons()], [[], []]);
+    await setup.unmount();
+    assert.match((await reasons())[0] ?? "", /^Cannot /);
+    await reasons();
+    setup.addContainer();
+    assert.deepEqual(await reasons(), []);
+    assert.deepEqual(
+      setup.lines.map(({ level, message, fields }) =>
+        `${level} ${message} ${String(fields?.reason).slice(0, 11)}`
+      ),
+      [
+        "warn cycle is not complete Cannot find",
+        "warn cycle is not complete no kubepods",
+        "info cycle is complete again undefined",
+        "warn cycle is not complete Cannot find",
+        "info cycle is complete again undefined",
+      ],
+    );
+  },
+);
+
+Deno.test("a cgroup without a name asks the kubelet, one with a name does not", needsRoot, async () => {
+  await using setup = new AgentSetup();
+  const container = setup.addContainer();
+  setup.answer();
+  assert.equal(valueOf(await setup.cycle(), "kpod_unattributed_cgroups"), 1);
+  assert.equal(setup.earlyPolls, 1);
+  setup.answer(container.containerId);
+  assert.equal(valueOf(await setup.cycle(), "kpod_unattributed_cgroups"), 0);
+  assert.equal(setup.earlyPolls, 1);
+});
+
+const OWN_FAILURES = {
+  "its own process": { processFamilies: () => fail("Cannot read /proc/self") },
+  "its programs": {
+    loadPrograms: () => Object.assign(new FakeKernel(), { maps: () => fail("Cannot ask") }) as LoadedPrograms,
+  },
+};
+for (const [what, options] of Object.entries(OWN_FAILURES)) {
+  Deno.test(`an agent that cannot tell about ${what} still serves the rest`, needsRoot, async () => {
+    await using setup = new AgentSetup({ collectors: [gauge("one")], ...options });
+    setup.answer(setup.addContainer().containerId);
+    const snapshot = await setup.cycle();
+    assert.deepEqual([valueOf(snapshot, "one"), valueOf(snapshot, "kpod_build_info")], [1, 1]);
+    assert.match(setup.agent.readiness().reasons.join(), /^Cannot (?:read|ask)/);
+  });
+}
