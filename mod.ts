@@ -5,7 +5,10 @@ import { createCollectors } from "./src/collectors/list.ts";
 import { type Config, ConfigError, parseConfig } from "./src/config.ts";
 import { describeConfig, helpText } from "./src/config_help.ts";
 import { Discovery } from "./src/discovery/discovery.ts";
+import { createPodFilter } from "./src/discovery/filter.ts";
 import { createKubeletClient } from "./src/discovery/kubelet.ts";
+import { examine } from "./src/doctor/doctor.ts";
+import { exitCode, renderJson, renderText } from "./src/doctor/report.ts";
 import { createLogger, type Logger } from "./src/log.ts";
 import { processFamilies } from "./src/metrics/process.ts";
 import { renderFamilies } from "./src/metrics/registry.ts";
@@ -13,14 +16,17 @@ import type { BuildInfo } from "./src/metrics/self.ts";
 import { libbpfVersion } from "./src/native/bpf.ts";
 import { environmentNames } from "./src/native/environment.ts";
 import { HostRoot, readHostFile } from "./src/native/host_files.ts";
-import { Programs } from "./src/native/programs.ts";
+import { type ProgramOptions, Programs } from "./src/native/programs.ts";
 import { serve, type ServerDependencies } from "./src/server.ts";
 import { VERSION } from "./src/version.ts";
 
 const USAGE = `kpod-metrics ${VERSION}: per-pod, per-container kernel metrics for Prometheus
 
 Usage: mod.ts [--help] [--version] [--print-config]
+       mod.ts doctor [--json]
 
+  doctor              see whether the agent would work on this machine with these settings, and what to do if not
+      --json          the doctor's findings as an array of {check, status, found, advice}
   -h, --help          this text
   -V, --version       the version
       --print-config  the settings in force, as lines of an environment file`;
@@ -40,6 +46,7 @@ async function main(): Promise<void> {
   });
   if (flags["print-config"]) return console.log(describeConfig(config));
   const log = createLogger(config.log.level, config.log.format);
+  if (flags.command === "doctor") return await doctor(config, proc, log, flags.json ?? false);
   await run(config, proc, log);
 }
 
@@ -56,14 +63,58 @@ const FLAGS = {
   help: { type: "boolean", short: "h" },
   version: { type: "boolean", short: "V" },
   "print-config": { type: "boolean" },
+  json: { type: "boolean" },
 } as const;
 
 function readFlags() {
   try {
-    return parseArgs({ args: Deno.args, options: FLAGS }).values;
+    const { values, positionals } = parseArgs({ args: Deno.args, options: FLAGS, allowPositionals: true });
+    const [command, ...more] = positionals;
+    if (more.length > 0 || command !== undefined && command !== "doctor") {
+      throw new Error(`Cannot do ${JSON.stringify(positionals.join(" "))}: the one command is doctor`);
+    }
+    if (values.json && command === undefined) throw new Error("Cannot use --json without the command doctor");
+    return { ...values, command };
   } catch (error) {
     throw new ConfigError([`${error instanceof Error ? error.message : error}; see --help`]);
   }
+}
+
+/** Prints what the preflight finds; ends the process, with 1 if the agent could not work. */
+async function doctor(config: Config, proc: HostRoot, log: Logger, json: boolean): Promise<never> {
+  const { signals, loadPrograms } = collecting(config, log);
+  const findings = await examine({
+    config,
+    proc,
+    sys: HostRoot.open(config.sysRoot),
+    readFile: readHostFile,
+    loadPrograms: signals.length === 0 ? undefined : loadPrograms,
+  });
+  console.log(json ? renderJson(findings) : renderText(findings));
+  Deno.exit(exitCode(findings));
+}
+
+/** The collectors wanted, the kernel signals they need, and what loads the eBPF programs for those. */
+function collecting(config: Config, log: Logger) {
+  const { collectors, signals } = createCollectors({
+    collectors: config.collectors,
+    histogramResolution: config.histogramResolution,
+    syscalls: config.syscalls.tracked,
+    procRoot: config.procRoot,
+    sysRoot: config.sysRoot,
+    log,
+  });
+  const loadPrograms = !config.bpf.enabled
+    ? undefined
+    : (kubepods: ProgramOptions["kubepods"]) =>
+      new Programs({
+        directory: config.bpf.programDirectory,
+        signals,
+        maxCgroups: config.bpf.maxCgroups,
+        syscalls: config.syscalls.tracked.map(({ number }) => number),
+        kubepods,
+      });
+  return { collectors, signals, loadPrograms };
 }
 
 async function run(config: Config, proc: HostRoot, log: Logger): Promise<void> {
@@ -79,11 +130,7 @@ async function run(config: Config, proc: HostRoot, log: Logger): Promise<void> {
     log,
     onPods: (pods) => agent.learn(pods),
   });
-  const { collectors, signals } = createCollectors({
-    collectors: config.collectors,
-    histogramResolution: config.histogramResolution,
-    syscalls: config.syscalls.tracked,
-  });
+  const { collectors, loadPrograms } = collecting(config, log);
   const agent = new Agent(
     {
       node: config.nodeName,
@@ -91,14 +138,8 @@ async function run(config: Config, proc: HostRoot, log: Logger): Promise<void> {
       pollIntervalMs: config.pollIntervalMs,
       kubeletPollIntervalMs: config.kubelet.pollIntervalMs,
       collectors,
-      loadPrograms: !config.bpf.enabled ? undefined : (kubepods) =>
-        new Programs({
-          directory: config.bpf.programDirectory,
-          signals,
-          maxCgroups: config.bpf.maxCgroups,
-          syscalls: config.syscalls.tracked.map(({ number }) => number),
-          kubepods,
-        }),
+      includes: createPodFilter(config.filter),
+      loadPrograms,
       build,
       processFamilies: () => ownProcess(proc),
     },

@@ -7,7 +7,6 @@
 
 struct kpod_root {
 	int descriptor; /* O_PATH */
-	char path[];	/* as it was opened */
 };
 
 /*

@@ -61,12 +61,10 @@ int64_t kpod_read_whole(int descriptor, uint8_t *buffer, uint64_t capacity)
 
 int kpod_root_open(const char *path, struct kpod_root **root)
 {
-	size_t size = strlen(path) + 1;
-	struct kpod_root *opened = malloc(sizeof(*opened) + size);
+	struct kpod_root *opened = malloc(sizeof(*opened));
 
 	if (!opened)
 		return -ENOMEM;
-	memcpy(opened->path, path, size);
 	opened->descriptor = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (opened->descriptor < 0) {
 		int error = -errno;

@@ -87,19 +87,22 @@ struct kpod_statfs {
 	uint64_t blocks_available; /* to an unprivileged user */
 	uint64_t files;
 	uint64_t files_free;
-	uint64_t type;	 /* f_type */
-	uint64_t device; /* st_dev: major in the upper 32 bits, minor in the lower */
+	uint64_t type;	   /* f_type */
+	uint64_t device;   /* st_dev: major in the upper 32 bits, minor in the lower */
+	uint64_t mode;	   /* st_mode of what the path leads to: its type bits */
+	uint64_t mount_id; /* as in mountinfo; 0 if the kernel does not tell (before 5.8) */
 };
 
 /*
  * Measures the filesystem that relative lies on, and returns after timeout_ms with -ETIMEDOUT even
  * if the filesystem never answers: the work is left to a thread that stays behind until it does.
- * While one does for the same root path and relative path, calls give -EBUSY at once, and while
- * KPOD_STATFS_MAX_HUNG of them do, calls for any path give -EAGAIN. Does not trigger automounts.
+ * While one does that was started with the same key, calls give -EBUSY at once, and while
+ * KPOD_STATFS_MAX_HUNG of them do, calls with any key give -EAGAIN. The key is any text by which
+ * the caller knows the filesystem. Does not trigger automounts.
  */
 #define KPOD_STATFS_MAX_HUNG 32
-KPOD_EXPORT int kpod_statfs(const struct kpod_root *root, const char *relative, uint32_t timeout_ms,
-			    struct kpod_statfs *out);
+KPOD_EXPORT int kpod_statfs(const struct kpod_root *root, const char *relative, const char *key,
+			    uint32_t timeout_ms, struct kpod_statfs *out);
 
 /*
  * The names of the environment variables that begin with prefix, each ended by a NUL. Returns the

@@ -16,7 +16,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
-#include <sys/sysmacros.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -28,8 +27,8 @@
 struct job {
 	struct job *next; /* among the abandoned */
 	int directory;
-	char *root_path;
 	char *relative;
+	char *key;
 	pthread_cond_t finished;
 	int is_finished;
 	int is_abandoned;
@@ -47,12 +46,12 @@ static void free_job(struct job *job)
 	if (job->directory >= 0)
 		close(job->directory);
 	pthread_cond_destroy(&job->finished);
-	free(job->root_path);
 	free(job->relative);
+	free(job->key);
 	free(job);
 }
 
-static struct job *new_job(const struct kpod_root *root, const char *relative)
+static struct job *new_job(const struct kpod_root *root, const char *relative, const char *key)
 {
 	struct job *job = calloc(1, sizeof(*job));
 	pthread_condattr_t attributes;
@@ -64,9 +63,9 @@ static struct job *new_job(const struct kpod_root *root, const char *relative)
 	pthread_cond_init(&job->finished, &attributes);
 	pthread_condattr_destroy(&attributes);
 	job->directory = fcntl(root->descriptor, F_DUPFD_CLOEXEC, 0);
-	job->root_path = strdup(root->path);
 	job->relative = strdup(relative);
-	if (job->directory >= 0 && job->root_path && job->relative)
+	job->key = strdup(key);
+	if (job->directory >= 0 && job->relative && job->key)
 		return job;
 	free_job(job);
 	return NULL;
@@ -76,12 +75,15 @@ static int measure(int directory, const char *relative, struct kpod_statfs *resu
 {
 	int descriptor = kpod_open_beneath(directory, relative, O_PATH, 0);
 	struct statfs filesystem;
-	struct stat status;
+	struct statx status;
 	int error = 0;
 
 	if (descriptor < 0)
 		return descriptor;
-	if (fstatfs(descriptor, &filesystem) || fstat(descriptor, &status))
+	/* What it is does not change, so what the kernel remembers of it will do. */
+	if (fstatfs(descriptor, &filesystem) ||
+	    statx(descriptor, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE | STATX_MNT_ID,
+		  &status))
 		error = -errno;
 	close(descriptor);
 	if (error)
@@ -94,7 +96,9 @@ static int measure(int directory, const char *relative, struct kpod_statfs *resu
 	result->files = filesystem.f_files;
 	result->files_free = filesystem.f_ffree;
 	result->type = (uint64_t)filesystem.f_type;
-	result->device = (uint64_t)major(status.st_dev) << 32 | minor(status.st_dev);
+	result->device = (uint64_t)status.stx_dev_major << 32 | status.stx_dev_minor;
+	result->mode = status.stx_mode;
+	result->mount_id = status.stx_mask & STATX_MNT_ID ? status.stx_mnt_id : 0;
 	return 0;
 }
 
@@ -162,7 +166,7 @@ static struct timespec after(uint32_t milliseconds)
 }
 
 /* Why a call must not start: an earlier one hangs. 0 if it may. */
-static int refusal(const struct kpod_root *root, const char *relative)
+static int refusal(const char *key)
 {
 	int error = 0;
 
@@ -170,22 +174,22 @@ static int refusal(const struct kpod_root *root, const char *relative)
 	if (abandoned_count >= KPOD_STATFS_MAX_HUNG)
 		error = -EAGAIN;
 	for (struct job *job = abandoned; job; job = job->next)
-		if (!strcmp(job->relative, relative) && !strcmp(job->root_path, root->path))
+		if (!strcmp(job->key, key))
 			error = -EBUSY;
 	pthread_mutex_unlock(&lock);
 	return error;
 }
 
-int kpod_statfs(const struct kpod_root *root, const char *relative, uint32_t timeout_ms,
-		struct kpod_statfs *out)
+int kpod_statfs(const struct kpod_root *root, const char *relative, const char *key,
+		uint32_t timeout_ms, struct kpod_statfs *out)
 {
 	struct timespec deadline = after(timeout_ms);
-	int error = refusal(root, relative);
+	int error = refusal(key);
 	struct job *job;
 
 	if (error)
 		return error;
-	job = new_job(root, relative);
+	job = new_job(root, relative, key);
 	if (!job)
 		return -ENOMEM;
 	error = start_helper(job);

@@ -4,6 +4,7 @@
  * snapshot older than a second runs it first, and concurrent scrapes share that.
  */
 import { basename } from "node:path";
+import { CgroupFiles } from "./cgroup/files.ts";
 import { type ContainerCgroup, containerNamed, PodTree } from "./cgroup/hierarchy.ts";
 import { TargetIndex } from "./cgroup/targets.ts";
 import type { Collector } from "./collectors/collector.ts";
@@ -31,6 +32,8 @@ export interface AgentOptions {
   readonly pollIntervalMs: number;
   readonly kubeletPollIntervalMs: number;
   readonly collectors: readonly Collector[];
+  /** Which pods get series. @default all */
+  readonly includes?: (pod: Pod) => boolean;
   /** Loads the eBPF programs that watch a kubepods root; `undefined` with eBPF switched off. */
   readonly loadPrograms: ((kubepods: ProgramOptions["kubepods"]) => LoadedPrograms) | undefined;
   readonly build: BuildInfo;
@@ -62,6 +65,7 @@ export class Agent {
   readonly #now: () => number;
   readonly #tree: PodTree;
   readonly #index: TargetIndex;
+  readonly #files: CgroupFiles;
   readonly #durations = new Observations();
   #programs: LoadedPrograms | undefined;
   /** The kubepods root that the programs watch. */
@@ -82,7 +86,8 @@ export class Agent {
     this.#discovery = discovery;
     this.#log = log;
     this.#tree = new PodTree(options.cgroupRoot);
-    this.#index = new TargetIndex(options.node, 2 * options.pollIntervalMs);
+    this.#index = new TargetIndex(options.node, 2 * options.pollIntervalMs, options.includes);
+    this.#files = new CgroupFiles([...new Set(options.collectors.flatMap(({ files = [] }) => files))]);
   }
 
   /** Runs a cycle now and then one every poll interval. */
@@ -97,6 +102,7 @@ export class Agent {
     await this.#running;
     this.#programs?.close();
     this.#programs = undefined;
+    this.#files.close();
     this.#tree.close();
   }
 
@@ -131,21 +137,20 @@ export class Agent {
   }
 
   #cycleOnce(): Promise<Snapshot> {
-    // Collecting is synchronous; the promise lets a scrape and the timer share what runs.
-    this.#running ??= Promise.resolve().then(() => this.#cycle()).finally(() => this.#running = undefined);
+    this.#running ??= this.#cycle().finally(() => this.#running = undefined);
     return this.#running;
   }
 
-  #cycle(): Snapshot {
+  async #cycle(): Promise<Snapshot> {
     const began = performance.now();
     this.#troubles = [];
-    const refreshed = this.#attempt(() => this.#refresh());
+    const refreshed = await this.#attempt(() => this.#refresh());
     // Without knowing what exists now, nothing may be taken to be gone.
     if (!refreshed) this.#index.keepUnknown();
-    const { families, runs } = this.#collect();
-    if (refreshed) this.#attempt(() => this.#dropNames());
+    const { families, runs } = await this.#collect();
+    if (refreshed) await this.#attempt(() => this.#dropNames());
     this.#durations.observe((performance.now() - began) / 1000);
-    const selfFamilies = this.#selfFamilies(runs);
+    const selfFamilies = await this.#selfFamilies(runs);
     this.#report(this.#troubles.length === 0 ? undefined : this.#troubles.join("; "));
     this.#snapshot = {
       time: this.#now(),
@@ -157,9 +162,9 @@ export class Agent {
   }
 
   /** Runs one step of a cycle; what it throws is reported and harms no other step. Returns whether it threw nothing. */
-  #attempt(step: () => void): boolean {
+  async #attempt(step: () => unknown): Promise<boolean> {
     try {
-      step();
+      await step();
       return true;
     } catch (error) {
       this.#troubles.push(messageOf(error));
@@ -168,7 +173,7 @@ export class Agent {
   }
 
   /** Brings targets and programs up to date; where it throws, those of the last cycle stay in use. */
-  #refresh(): void {
+  async #refresh(): Promise<void> {
     const live = this.#tree.containers();
     if (this.#tree.kubepods === undefined) {
       this.#troubles.push("no kubepods cgroup found: is a kubelet running here?");
@@ -176,18 +181,23 @@ export class Agent {
     const { pods, generation } = this.#discovery.state;
     this.#index.update({ pods, generation, live, counted: this.#countedContainers(), now: this.#now() });
     if (this.#index.wantsPoll) this.#discovery.pollEarly();
-    this.#attempt(() => this.#watch());
+    await this.#attempt(() => this.#readFiles());
+    await this.#attempt(() => this.#watch());
+  }
+
+  #readFiles(): void {
+    if (this.#tree.hierarchy !== undefined) this.#files.refresh(this.#tree.hierarchy, this.#index.live());
   }
 
   /** The programs watch one kubepods root: another one, after the kubelet was set up anew, takes them anew. */
-  #watch(): void {
+  async #watch(): Promise<void> {
     const { loadPrograms } = this.#options;
     const { kubepods } = this.#tree;
     if (kubepods === undefined || loadPrograms === undefined || kubepods.id === this.#watched) return;
     const programs = loadPrograms({ ...kubepods, name: basename(kubepods.path) });
     if (this.#programs !== undefined) {
       // What the earlier ones have counted since the last cycle goes with them.
-      this.#collect();
+      await this.#collect();
       this.#programs.close();
     }
     this.#programs = programs;
@@ -205,14 +215,15 @@ export class Agent {
     });
   }
 
-  #collect(): { families: Family[]; runs: CollectorRun[] } {
+  async #collect(): Promise<{ families: Family[]; runs: CollectorRun[] }> {
     const families: Family[] = [];
     const runs: CollectorRun[] = [];
     for (const collector of this.#options.collectors) {
       const began = performance.now();
       let up = true;
       try {
-        families.push(...collector.collect({ targets: this.#index, programs: this.#programs }));
+        const cycle = { targets: this.#index, files: this.#files, programs: this.#programs };
+        families.push(...await collector.collect(cycle));
         this.#failing.delete(collector.name);
       } catch (error) {
         up = false;
@@ -245,7 +256,7 @@ export class Agent {
     this.#unheld = unheld;
   }
 
-  #selfFamilies(runs: readonly CollectorRun[]): Family[] {
+  async #selfFamilies(runs: readonly CollectorRun[]): Promise<Family[]> {
     const families: Family[] = [
       this.#durations.family("kpod_collection_duration_seconds", "How long a cycle took."),
       ...collectorFamilies(runs),
@@ -253,8 +264,8 @@ export class Agent {
       ...buildFamilies(this.#options.build),
     ];
     const programs = this.#programs;
-    if (programs !== undefined) this.#attempt(() => families.push(...programFamilies(programs)));
-    this.#attempt(() => families.push(...this.#options.processFamilies()));
+    if (programs !== undefined) await this.#attempt(() => families.push(...programFamilies(programs)));
+    await this.#attempt(() => families.push(...this.#options.processFamilies()));
     return families;
   }
 

@@ -43,6 +43,8 @@ export interface Config {
   };
   readonly histogramResolution: HistogramResolution;
   readonly cgroupRoot: string;
+  readonly procRoot: string;
+  readonly sysRoot: string;
   /** An IPv6 host name is without brackets. */
   readonly listen: { readonly hostname: string; readonly port: number };
   readonly log: { readonly level: LogLevel; readonly format: LogFormat };
@@ -136,6 +138,8 @@ function toConfig(
     },
     histogramResolution: values.KPOD_HISTOGRAM_RESOLUTION,
     cgroupRoot: values.KPOD_CGROUP_ROOT,
+    procRoot: values.KPOD_PROC_ROOT,
+    sysRoot: values.KPOD_SYS_ROOT,
     listen: values.KPOD_LISTEN_ADDRESS,
     log: { level: values.KPOD_LOG_LEVEL, format: values.KPOD_LOG_FORMAT },
   };

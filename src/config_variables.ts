@@ -177,6 +177,16 @@ export const VARIABLES = {
     field: absolutePath(),
     default: "/sys/fs/cgroup",
   },
+  KPOD_PROC_ROOT: {
+    description: "Where the host's proc filesystem is mounted.",
+    field: absolutePath(),
+    default: "/proc",
+  },
+  KPOD_SYS_ROOT: {
+    description: "Where the host's sysfs is mounted.",
+    field: absolutePath(),
+    default: "/sys",
+  },
   KPOD_LISTEN_ADDRESS: {
     description: "Where metrics and health are served.",
     field: listenAddress(),

@@ -1,11 +1,34 @@
 /** Which collectors there are, and which of them each profile enables. */
 
 /** Every collector, in the order they run. */
-export const COLLECTORS = ["cpu_sched", "tcp", "oom", "page_faults", "syscall"] as const;
+export const COLLECTORS = [
+  "cpu_sched",
+  "tcp",
+  "oom",
+  "page_faults",
+  "syscall",
+  "disk",
+  "interface",
+  "filesystem",
+  "cpu",
+  "memory",
+  "pressure",
+  "pids",
+] as const;
 export type CollectorName = (typeof COLLECTORS)[number];
 
-const MINIMAL = ["cpu_sched", "oom"] as const;
-const STANDARD = [...MINIMAL, "tcp", "page_faults"] as const;
+const MINIMAL = ["cpu_sched", "oom", "disk"] as const;
+const STANDARD = [
+  ...MINIMAL,
+  "tcp",
+  "page_faults",
+  "interface",
+  "filesystem",
+  "cpu",
+  "memory",
+  "pressure",
+  "pids",
+] as const;
 const COMPREHENSIVE = [...STANDARD, "syscall"] as const;
 
 /** Collectors of each named set; `custom` is the set that KPOD_COLLECTORS gives. */

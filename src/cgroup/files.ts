@@ -80,7 +80,9 @@ export class CgroupFiles implements Disposable {
   }
 
   #read(set: FileSet): void {
-    const wanted = [...this.#slots].flatMap(([id, slots]) => [...slots].map(([name, slot]) => ({ id, name, slot })));
+    const wanted = [...this.#slots].flatMap(([id, slots]) =>
+      [...slots].map(([name, slot]) => ({ id, name, slot }))
+    );
     const read = set.readText(wanted.map(({ slot }) => slot));
     const texts = new Map<bigint, Map<string, string>>();
     wanted.forEach(({ id, name }, index) => {

@@ -19,6 +19,8 @@ export interface ContainerCgroup {
   readonly id: bigint;
   readonly podUid: string;
   readonly containerId: string;
+  /** Of its directory, relative to the hierarchy's mount point; unknown for one that only the kernel's maps tell of. */
+  readonly path?: string;
 }
 
 const CGROUP2_SUPER_MAGIC = 0x63677270;
@@ -36,7 +38,7 @@ export function openHierarchy(path: string): HostRoot {
   for (const candidate of [path, join(path, "unified")]) {
     try {
       const root = HostRoot.open(candidate);
-      if (root.filesystemType() === CGROUP2_SUPER_MAGIC) return root;
+      if (isCgroup2(root) || hasControllers(root)) return root;
       root.close();
       problems.push(`${candidate} is no cgroup2 filesystem`);
     } catch (error) {
@@ -51,13 +53,28 @@ export function openHierarchy(path: string): HostRoot {
   );
 }
 
+function isCgroup2(root: HostRoot): boolean {
+  return root.filesystemType() === CGROUP2_SUPER_MAGIC;
+}
+
+/** Whether it looks like a cgroup2 root although it is another filesystem: the files of a node, kept elsewhere. */
+function hasControllers(root: HostRoot): boolean {
+  try {
+    root.readFile("cgroup.controllers");
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** The kubepods root, the one nearest the top where there are several; `undefined` while there is none. */
 export function findKubepods(hierarchy: HostRoot): KubepodsRoot | undefined {
   const found = hierarchy.walk(".", SEARCH_DEPTH)
     .filter((directory) => isKubepodsRoot(basename(directory.path)))
     .sort((one, other) => one.depth - other.depth)[0];
   if (found === undefined) return undefined;
-  return { id: found.id, level: hierarchy.cgroupLevel(found.path), path: found.path };
+  const level = isCgroup2(hierarchy) ? hierarchy.cgroupLevel(found.path) : found.depth;
+  return { id: found.id, level, path: found.path };
 }
 
 /**
@@ -77,7 +94,7 @@ export function listContainers(hierarchy: HostRoot, kubepods: KubepodsRoot): Con
     const names = path.slice(kubepods.path.length + 1).split("/");
     const [pod = "", container = "", ...more] = qosOf(names[0] ?? "") === undefined ? names : names.slice(1);
     const named = more.length === 0 ? containerNamed(id, pod, container) : undefined;
-    return named === undefined ? [] : [named];
+    return named === undefined ? [] : [{ ...named, path }];
   });
 }
 
@@ -90,6 +107,11 @@ export class PodTree implements Disposable {
   /** `path` as for `openHierarchy`; it need not be there yet. */
   constructor(path: string) {
     this.#path = path;
+  }
+
+  /** The hierarchy as it was when containers were last listed; `undefined` if there was none. */
+  get hierarchy(): HostRoot | undefined {
+    return this.#hierarchy;
   }
 
   /** The kubepods root when containers were last listed; `undefined` if there was none. */

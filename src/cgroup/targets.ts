@@ -27,8 +27,27 @@ export interface Findings {
   readonly now: number;
 }
 
+/** A container's cgroup that exists. */
+export interface LiveCgroup {
+  readonly id: bigint;
+  /** Of its directory, relative to the hierarchy's mount point. */
+  readonly path: string;
+  readonly podUid: string;
+  /** `undefined` for a sandbox, a pod that is filtered out, or while its name is not known. */
+  readonly target: Target | undefined;
+}
+
+/** A pod that the kubelet has named and that has cgroups. */
+export interface LivePod {
+  readonly uid: string;
+  /** Of series about the pod as a whole: `container` is empty. */
+  readonly labels: Labels;
+  readonly hostNetwork: boolean;
+  readonly cgroups: readonly LiveCgroup[];
+}
+
 interface KnownCgroup {
-  readonly cgroup: ContainerCgroup;
+  cgroup: ContainerCgroup;
   live: boolean;
   counted: boolean;
   target: Target | undefined;
@@ -40,6 +59,8 @@ interface KnownCgroup {
 
 interface KnownPod {
   pod: Pod;
+  /** Whether it gets series at all. */
+  included: boolean;
   /** When it was last listed, or had a cgroup. */
   lastSeen: number;
   readonly targets: Map<string, Target>;
@@ -57,24 +78,33 @@ const ANSWERS_TO_TELL_SANDBOX = 3;
 export class TargetIndex {
   readonly #node: string;
   readonly #graceMs: number;
+  readonly #includes: (pod: Pod) => boolean;
   readonly #pods = new Map<string, KnownPod>();
   readonly #cgroups = new Map<bigint, KnownCgroup>();
   #isCurrent = false;
   #generation = 0;
   #now = 0;
 
-  /** Series of a pod that is neither listed nor has a cgroup stay for `graceMs`. */
-  constructor(node: string, graceMs: number) {
+  /** Series of a pod that is neither listed nor has a cgroup stay for `graceMs`; only pods that `includes` get any. */
+  constructor(node: string, graceMs: number, includes: (pod: Pod) => boolean = () => true) {
     this.#node = node;
     this.#graceMs = graceMs;
+    this.#includes = includes;
   }
 
   /** Takes the names that an answer of the kubelet gives to pods and containers; `now` is as in `Findings`. */
   learn(pods: readonly Pod[], now: number): void {
     for (const pod of pods) {
       const known = this.#pods.get(pod.uid) ??
-        { pod, lastSeen: now, targets: new Map<string, Target>(), containers: new Map<string, string>() };
+        {
+          pod,
+          included: true,
+          lastSeen: now,
+          targets: new Map<string, Target>(),
+          containers: new Map<string, string>(),
+        };
       known.pod = pod;
+      known.included = this.#includes(pod);
       known.lastSeen = now;
       for (const container of pod.containers) {
         for (const id of container.ids) known.containers.set(id, container.name);
@@ -129,6 +159,32 @@ export class TargetIndex {
     return [...this.#pods.values()].flatMap((known) => [...known.targets.values()]);
   }
 
+  /** The containers' cgroups that exist, sandboxes included. */
+  live(): LiveCgroup[] {
+    return [...this.#cgroups.values()].filter(({ live }) => live).map(({ cgroup, target }) => ({
+      id: cgroup.id,
+      path: cgroup.path ?? "",
+      podUid: cgroup.podUid,
+      target,
+    }));
+  }
+
+  /** The pods that have series of their own: those with a cgroup, but for the ones filtered out. */
+  livePods(): LivePod[] {
+    const cgroups = Map.groupBy(this.live(), ({ podUid }) => podUid);
+    return [...cgroups].flatMap(([uid, own]) => {
+      const known = this.#pods.get(uid);
+      if (known === undefined || !known.included || known.targets.size === 0) return [];
+      const { namespace, name, hostNetwork } = known.pod;
+      return [{
+        uid,
+        labels: { namespace, pod: name, container: "", node: this.#node },
+        hostNetwork,
+        cgroups: own,
+      }];
+    });
+  }
+
   /** Cgroups of pods that the kubelet has not named. */
   get unattributed(): number {
     return [...this.#cgroups.values()].filter(({ cgroup }) => !this.#pods.has(cgroup.podUid)).length;
@@ -136,10 +192,12 @@ export class TargetIndex {
 
   /** Whether another answer of the kubelet may name a cgroup that has no name yet. */
   get wantsPoll(): boolean {
-    return [...this.#cgroups.values()].some(({ cgroup, target, seenAtGeneration }) =>
-      target === undefined &&
-      (!this.#pods.has(cgroup.podUid) || this.#generation - seenAtGeneration < ANSWERS_TO_TELL_SANDBOX)
-    );
+    return [...this.#cgroups.values()].some(({ cgroup, target, seenAtGeneration }) => {
+      if (target !== undefined) return false;
+      const pod = this.#pods.get(cgroup.podUid);
+      if (pod === undefined) return true;
+      return pod.included && this.#generation - seenAtGeneration < ANSWERS_TO_TELL_SANDBOX;
+    });
   }
 
   #learnCgroups({ live, counted, generation, now }: Findings): void {
@@ -159,6 +217,7 @@ export class TargetIndex {
     for (const known of this.#cgroups.values()) known.live = known.counted = false;
     for (const cgroup of live) {
       const known = learn(cgroup);
+      known.cgroup = cgroup;
       known.live = true;
       known.lastLive = now;
     }
@@ -175,11 +234,11 @@ export class TargetIndex {
     for (const [uid, { pod }] of this.#pods) {
       if (listed.has(uid)) holders.set(`${pod.namespace}/${pod.name}`, uid);
     }
-    for (const [uid, { pod, lastSeen, targets, containers }] of this.#pods) {
+    for (const [uid, { pod, included, lastSeen, targets, containers }] of this.#pods) {
       // A StatefulSet's pod comes back under the same name: the series are the new one's from then on.
       const holder = holders.get(`${pod.namespace}/${pod.name}`) ?? uid;
       const isOver = now - lastSeen > this.#graceMs;
-      if (!isOver && holder === uid) continue;
+      if (!isOver && holder === uid && included) continue;
       // Its cgroups may live on for half a minute; they are not unknown, just not reported.
       targets.clear();
       containers.clear();
@@ -204,7 +263,7 @@ export class TargetIndex {
   #targetOf({ podUid, containerId }: ContainerCgroup): Target | undefined {
     const known = this.#pods.get(podUid);
     const container = known?.containers.get(containerId);
-    if (known === undefined || container === undefined) return undefined;
+    if (known === undefined || container === undefined || !known.included) return undefined;
     const { namespace, name } = known.pod;
     const target = known.targets.get(container) ??
       { podUid, labels: { namespace, pod: name, container, node: this.#node } };

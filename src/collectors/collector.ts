@@ -1,4 +1,5 @@
 /** What a collector is. */
+import type { CgroupFiles } from "../cgroup/files.ts";
 import type { TargetIndex } from "../cgroup/targets.ts";
 import type { Family } from "../metrics/family.ts";
 import type { Programs } from "../native/programs.ts";
@@ -6,6 +7,8 @@ import type { Programs } from "../native/programs.ts";
 /** What a collector works with in one cycle. */
 export interface Cycle {
   readonly targets: TargetIndex;
+  /** The files that the collectors asked for, of every container's cgroup. */
+  readonly files: Pick<CgroupFiles, "text">;
   /** The eBPF programs; `undefined` while they are switched off or there is nothing to watch yet. */
   readonly programs: Pick<Programs, "delivers" | "readMap" | "deleteEntry"> | undefined;
 }
@@ -13,7 +16,9 @@ export interface Cycle {
 /** One subsystem's metrics. Anything it throws is its own failure only, and its families are missing from that cycle. */
 export interface Collector {
   readonly name: string;
-  collect(cycle: Cycle): readonly Family[];
+  /** The files it reads of every container's cgroup, sandboxes included. */
+  readonly files?: readonly string[];
+  collect(cycle: Cycle): readonly Family[] | Promise<readonly Family[]>;
   /** Whether it has counts of a cgroup in the kernel. */
   holds?(id: bigint): boolean;
 }

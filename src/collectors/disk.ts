@@ -10,7 +10,9 @@ export function diskDescription(deviceName: (device: string) => string): CgroupC
     files: ["io.stat"],
     read(file) {
       const { devices } = parseIoStat(file("io.stat") ?? "");
-      return { counters: new Map([...devices].map(([device, io]): [string, Counters] => [device, { ...io }])) };
+      return {
+        counters: new Map([...devices].map(([device, io]): [string, Counters] => [device, { ...io }])),
+      };
     },
     counters: [
       { name: "kpod_disk_read_bytes_total", help: "Bytes read from the device.", value: "readBytes" },

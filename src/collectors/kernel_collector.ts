@@ -11,7 +11,8 @@ import {
   type Row,
   rowPerTarget,
 } from "./kernel_families.ts";
-import { KernelTotals, type Totals } from "./kernel_totals.ts";
+import { KernelTotals } from "./kernel_totals.ts";
+import type { Totals } from "./target_totals.ts";
 import type { Target } from "../cgroup/targets.ts";
 
 export interface KernelCollectorDescription {
@@ -25,16 +26,21 @@ export interface KernelCollectorDescription {
   readonly rows?: (totals: ReadonlyMap<Target, Totals>) => Row[];
 }
 
+/** A collector that needs no files. */
+export interface KernelCollector extends Collector {
+  collect(cycle: Pick<Cycle, "targets" | "programs">): readonly Family[];
+}
+
 /** What the collectors of kernel maps have in common. */
 export function kernelCollector(
   description: KernelCollectorDescription,
   resolution: HistogramResolution,
-): Collector {
+): KernelCollector {
   const totals = new KernelTotals(description.map);
   return {
     name: description.name,
     holds: (id) => totals.holds(id),
-    collect({ programs, targets }: Cycle): Family[] {
+    collect({ programs, targets }): Family[] {
       if (programs === undefined) return [];
       const rows = (description.rows ?? rowPerTarget)(totals.read({ programs, targets }));
       const delivered = ({ signal }: { signal: SignalName }) => programs.delivers(signal);

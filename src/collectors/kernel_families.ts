@@ -3,7 +3,7 @@ import type { Target } from "../cgroup/targets.ts";
 import type { HistogramFamily, HistogramSample, Labels, Sample, SimpleFamily } from "../metrics/family.ts";
 import { cumulativeBuckets, histogramBounds, type HistogramResolution, SLOTS } from "../metrics/histogram.ts";
 import type { SignalName } from "../native/signals.ts";
-import type { Counters, Totals } from "./kernel_totals.ts";
+import type { Counters, Totals } from "./target_totals.ts";
 
 /** A counter family made of one or more of a map's counters. */
 export interface CounterDescription {
@@ -34,7 +34,7 @@ const NO_SLOTS: readonly number[] = new Array(SLOTS).fill(0);
 
 /** One row a target; counters of a target that has counted nothing yet are zero, so that a first event shows as one. */
 export function rowPerTarget(totals: ReadonlyMap<Target, Totals>): Row[] {
-  return [...totals].map(([target, total]) => ({ target, labels: {}, counters: total.get(0) ?? {} }));
+  return [...totals].map(([target, total]) => ({ target, labels: {}, counters: total.get("") ?? {} }));
 }
 
 export function counterFamily(description: CounterDescription, rows: readonly Row[]): SimpleFamily {

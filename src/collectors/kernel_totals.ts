@@ -5,9 +5,7 @@
 import type { Target, TargetIndex } from "../cgroup/targets.ts";
 import type { Programs } from "../native/programs.ts";
 import { numbers } from "../native/records.ts";
-
-/** Counters and arrays of counters, by their names in bpf/types.h. */
-export type Counters = Record<string, number | number[]>;
+import { type Count, TargetTotals, type Totals } from "./target_totals.ts";
 
 /** The part of the eBPF programs that counts are read from. */
 export type KernelMaps = Pick<Programs, "readMap" | "deleteEntry">;
@@ -18,27 +16,20 @@ export interface KernelCycle {
   readonly targets: TargetIndex;
 }
 
-interface EntryState {
-  readonly target: Target | undefined;
+interface EntryState extends Count {
   readonly id: bigint;
-  readonly subkey: number;
-  readonly counters: Counters;
   /** Whether the cgroup was gone when this was read. */
   readonly ended: boolean;
 }
 
-/** Totals by the rest of the key beside the cgroup id: the system call's number, or 0 where there is no rest. */
-export type Totals = ReadonlyMap<number, Counters>;
-
 export class KernelTotals {
   readonly #map: string;
-  /** What ended cgroups of a target have come to. */
-  readonly #ended = new Map<Target, Map<number, Counters>>();
+  readonly #totals = new TargetTotals();
   #entries = new Map<string, EntryState>();
   #ids: ReadonlySet<bigint> = new Set();
   #programs: KernelMaps | undefined;
 
-  /** `map` has the cgroup id as its key, or a record with `cgroup_id` and `number`. */
+  /** `map` has the cgroup id as its key, or a record with `cgroup_id` and `number`, which is then the subkey. */
   constructor(map: string) {
     this.#map = map;
   }
@@ -46,30 +37,30 @@ export class KernelTotals {
   /** Reads the map and returns what each target's counters have come to. */
   read({ programs, targets }: KernelCycle): ReadonlyMap<Target, Totals> {
     if (programs !== this.#programs) this.#startOver(programs);
-    const current = new Set(targets.targets());
-    for (const target of this.#ended.keys()) {
-      if (!current.has(target)) this.#ended.delete(target);
-    }
+    const current = targets.targets();
+    const isCurrent = new Set(current);
     const entries = new Map<string, EntryState>();
     for (const { key, value } of programs.readMap(this.#map)) {
       const { id, subkey, bytes } = parseKey(key);
       const name = `${id}/${subkey}`;
       const before = this.#entries.get(name);
       // The kernel's note of a cgroup's names may be missing for want of room: what it counted for, it still does.
-      const earlier = before?.target !== undefined && current.has(before.target) ? before.target : undefined;
+      const earlier = before?.target !== undefined && isCurrent.has(before.target)
+        ? before.target
+        : undefined;
       const target = targets.resolve(id) ?? earlier;
       const state = { target, id, subkey, counters: numbers(value), ended: !targets.isLive(id) };
       // Processes and sockets may outlive their cgroup's directory for a moment: only what has stopped counting goes.
       if (state.ended && targets.mayForget(id) && isSettled(before, state)) {
         programs.deleteEntry(this.#map, bytes);
-        if (target !== undefined) this.#addEnded(target, state);
+        this.#totals.end(state);
       } else {
         entries.set(name, state);
       }
     }
     this.#entries = entries;
     this.#ids = new Set([...entries.values()].map((entry) => entry.id));
-    return this.#sum(current);
+    return this.#totals.sum(current, entries.values());
   }
 
   /** Whether the map holds counts of a cgroup. */
@@ -77,32 +68,11 @@ export class KernelTotals {
     return this.#ids.has(id);
   }
 
-  #sum(targets: ReadonlySet<Target>): ReadonlyMap<Target, Totals> {
-    const totals = new Map<Target, Map<number, Counters>>();
-    for (const target of targets) {
-      const ended = [...this.#ended.get(target) ?? []];
-      totals.set(target, new Map(ended.map(([subkey, counters]) => [subkey, copyOf(counters)])));
-    }
-    for (const { target, subkey, counters } of this.#entries.values()) {
-      const total = target && totals.get(target);
-      if (total !== undefined) addTo(total, subkey, counters);
-    }
-    return totals;
-  }
-
   /** Other programs count from zero: what the earlier ones had counted is kept. */
   #startOver(programs: KernelMaps): void {
-    for (const state of this.#entries.values()) {
-      if (state.target !== undefined) this.#addEnded(state.target, state);
-    }
+    for (const state of this.#entries.values()) this.#totals.end(state);
     this.#entries.clear();
     this.#programs = programs;
-  }
-
-  #addEnded(target: Target, { subkey, counters }: EntryState): void {
-    const ended = this.#ended.get(target) ?? new Map<number, Counters>();
-    this.#ended.set(target, ended);
-    addTo(ended, subkey, counters);
   }
 }
 
@@ -112,29 +82,9 @@ function isSettled(before: EntryState | undefined, now: EntryState): boolean {
     JSON.stringify(before.counters) === JSON.stringify(now.counters);
 }
 
-function addTo(totals: Map<number, Counters>, subkey: number, counters: Counters): void {
-  const total = totals.get(subkey);
-  if (total === undefined) {
-    totals.set(subkey, copyOf(counters));
-    return;
-  }
-  for (const [name, value] of Object.entries(counters)) {
-    const sum = total[name];
-    if (Array.isArray(value) && Array.isArray(sum)) {
-      value.forEach((each, index) => sum[index] = (sum[index] ?? 0) + each);
-    } else total[name] = Number(sum ?? 0) + Number(value);
-  }
-}
-
-function copyOf(counters: Counters): Counters {
-  return Object.fromEntries(
-    Object.entries(counters).map(([name, value]) => [name, Array.isArray(value) ? [...value] : value]),
-  );
-}
-
-function parseKey(key: unknown): { id: bigint; subkey: number; bytes: Uint8Array<ArrayBuffer> } {
+function parseKey(key: unknown): { id: bigint; subkey: string; bytes: Uint8Array<ArrayBuffer> } {
   const record = key as number | bigint | { cgroup_id: number | bigint; number: number | bigint };
   const words = typeof record === "object" ? [record.cgroup_id, record.number] : [record];
   const bytes = new Uint8Array(new BigUint64Array(words.map(BigInt)).buffer);
-  return { id: BigInt(words[0] ?? 0), subkey: Number(words[1] ?? 0), bytes };
+  return { id: BigInt(words[0] ?? 0), subkey: String(words[1] ?? ""), bytes };
 }

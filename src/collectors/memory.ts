@@ -14,7 +14,9 @@ export const MEMORY: CgroupCollectorDescription = {
     const gauges = {
       usage,
       // As the kubelet has it: what the kernel could not simply drop (cAdvisor, setMemoryStats).
-      working_set: usage === undefined || inactiveFile === undefined ? undefined : Math.max(0, usage - inactiveFile),
+      working_set: usage === undefined || inactiveFile === undefined
+        ? undefined
+        : Math.max(0, usage - inactiveFile),
       rss: stat.get("anon"),
       cache: stat.get("file"),
       swap: single("memory.swap.current"),
@@ -25,7 +27,11 @@ export const MEMORY: CgroupCollectorDescription = {
   },
   counters: [],
   gauges: [
-    { name: "kpod_mem_usage_bytes", help: "Memory charged to the container, page cache included.", value: "usage" },
+    {
+      name: "kpod_mem_usage_bytes",
+      help: "Memory charged to the container, page cache included.",
+      value: "usage",
+    },
     {
       name: "kpod_mem_working_set_bytes",
       help: "Memory in use less inactive page cache, as the kubelet computes it.",

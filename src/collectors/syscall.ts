@@ -2,7 +2,7 @@
 import type { Target } from "../cgroup/targets.ts";
 import type { Row } from "./kernel_families.ts";
 import type { KernelCollectorDescription } from "./kernel_collector.ts";
-import type { Totals } from "./kernel_totals.ts";
+import type { Totals } from "./target_totals.ts";
 
 /** `names` are the tracked system calls, by number. */
 export function syscallDescription(names: ReadonlyMap<number, string>): KernelCollectorDescription {
@@ -36,9 +36,9 @@ export function syscallDescription(names: ReadonlyMap<number, string>): KernelCo
 
 function rowPerCall(totals: ReadonlyMap<Target, Totals>, names: ReadonlyMap<number, string>): Row[] {
   return [...totals].flatMap(([target, calls]) =>
-    [...calls].sort(([one], [other]) => one - other).map(([number, counters]) => ({
+    [...calls].sort(([one], [other]) => Number(one) - Number(other)).map(([number, counters]) => ({
       target,
-      labels: { syscall: names.get(number) ?? String(number) },
+      labels: { syscall: names.get(Number(number)) ?? number },
       counters,
     }))
   );

@@ -83,6 +83,7 @@ export const FILE_SYMBOLS = {
     parameters: [
       /* const struct kpod_root *root */ "u64",
       /* const char *relative */ "buffer",
+      /* const char *key */ "buffer",
       /* uint32_t timeout_ms */ "u32",
       /* struct kpod_statfs *out */ "buffer",
     ],

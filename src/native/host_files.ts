@@ -30,7 +30,14 @@ export interface FilesystemSize {
   readonly type: number;
   /** `major:minor` as in `/proc/PID/mountinfo`. */
   readonly device: string;
+  /** Whether the path that was asked about is a directory. */
+  readonly isDirectory: boolean;
+  /** The mount it led to, as in `/proc/PID/mountinfo`; `undefined` before Linux 5.8. */
+  readonly mountId: number | undefined;
 }
+
+const S_IFMT = 0o170000n;
+const S_IFDIR = 0o040000n;
 
 /** A directory to read beneath. */
 export class HostRoot implements Disposable {
@@ -39,8 +46,8 @@ export class HostRoot implements Disposable {
   readonly #handle: bigint;
   readonly #buffer = new GrowingBuffer();
   #isClosed = false;
-  /** The paths of `statfs` calls under way: native code reads them, so nobody may collect them as garbage. */
-  readonly #inFlight = new Set<Uint8Array>();
+  /** What `statfs` calls under way were given: native code reads it, so nobody may collect it as garbage. */
+  readonly #inFlight = new Set<readonly Uint8Array[]>();
 
   private constructor(path: string, library: NativeLibrary, handle: bigint) {
     this.path = path;
@@ -122,19 +129,24 @@ export class HostRoot implements Disposable {
   /**
    * The size of the filesystem that `relative` lies on. Answers in time even if that filesystem never does.
    *
-   * @throws {NativeError} `ETIMEDOUT` after `timeoutMs`; from then on `EBUSY` at once, until the filesystem lets go
-   * of the earlier call; `EAGAIN` if too many calls hang.
+   * @param key Any text that stands for the filesystem. @default the whole path
+   * @throws {NativeError} `ETIMEDOUT` after `timeoutMs`; from then on `EBUSY` at once to calls with the same `key`,
+   * until the filesystem lets go of the earlier one; `EAGAIN` if too many calls hang.
    */
-  async statfs(relative: string, timeoutMs: number): Promise<FilesystemSize> {
+  async statfs(
+    relative: string,
+    timeoutMs: number,
+    key: string = this.#full(relative),
+  ): Promise<FilesystemSize> {
     const handle = this.handle;
-    const name = cString(relative);
-    const size = new BigUint64Array(8);
-    this.#inFlight.add(name);
+    const texts = [cString(relative), cString(key)] as const;
+    const size = new BigUint64Array(10);
+    this.#inFlight.add(texts);
     try {
-      const result = await this.#library.kpod_statfs(handle, name, timeoutMs, size);
+      const result = await this.#library.kpod_statfs(handle, ...texts, timeoutMs, size);
       checked(result, () => `statfs ${this.#full(relative)}`);
     } finally {
-      this.#inFlight.delete(name);
+      this.#inFlight.delete(texts);
       this.#closeWhenIdle();
     }
     return filesystemSize(size);
@@ -193,6 +205,8 @@ function filesystemSize(fields: BigUint64Array): FilesystemSize {
     filesFree = 0n,
     type = 0n,
     device = 0n,
+    mode = 0n,
+    mountId = 0n,
   ] = fields;
   return {
     capacityBytes: Number(blocks * blockSize),
@@ -202,5 +216,7 @@ function filesystemSize(fields: BigUint64Array): FilesystemSize {
     filesFree: Number(filesFree),
     type: Number(type),
     device: `${device >> 32n}:${device & 0xffff_ffffn}`,
+    isDirectory: (mode & S_IFMT) === S_IFDIR,
+    mountId: mountId === 0n ? undefined : Number(mountId),
   };
 }

@@ -3,7 +3,10 @@ import { NativeError } from "./error.ts";
 
 /** What libbpf and the kernel's verifier write when something is wrong, and what it means; the first match counts. */
 const SAYINGS: readonly (readonly [said: RegExp, means: (...groups: string[]) => string])[] = [
-  [/failed to find valid kernel BTF/, () => "there is no /sys/kernel/btf/vmlinux: the kernel needs CONFIG_DEBUG_INFO_BTF"],
+  [
+    /failed to find valid kernel BTF/,
+    () => "there is no /sys/kernel/btf/vmlinux: the kernel needs CONFIG_DEBUG_INFO_BTF",
+  ],
   [/failed to find kernel BTF type ID of '(.+?)'/, (name) => `the kernel has no tracepoint ${name}`],
   [/^libbpf: elf: (?!failed to open)/m, () => `the file is not an eBPF object: run "deno task build"`],
   // The verifier's last word comes before its statistics.

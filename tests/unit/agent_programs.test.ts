@@ -1,11 +1,11 @@
 /** The cycle with eBPF programs: loading them, and what becomes of counts and names in the kernel. */
 import assert from "node:assert/strict";
-import { createCollectors } from "../../src/collectors/list.ts";
+import { kernelCollector } from "../../src/collectors/kernel_collector.ts";
+import { TCP } from "../../src/collectors/tcp.ts";
 import { AgentSetup, fail, gauge, needsRoot, valueOf } from "./agent_setup.ts";
 import { FakeKernel } from "./fake_kernel.ts";
 
-const tcp = () =>
-  createCollectors({ collectors: ["tcp"], histogramResolution: "coarse", syscalls: [] }).collectors;
+const tcp = () => [kernelCollector(TCP, "coarse")];
 
 Deno.test(
   "programs that cannot be loaded are tried again, and nothing else waits for them",

@@ -9,7 +9,19 @@ Deno.test("on a node with nothing set every value is its default", () => {
   const { settings: _, ...config } = parseConfig(NODE, FACTS);
   assert.deepEqual(config, {
     profile: "standard",
-    collectors: ["cpu_sched", "tcp", "oom", "page_faults"],
+    collectors: [
+      "cpu_sched",
+      "tcp",
+      "oom",
+      "page_faults",
+      "disk",
+      "interface",
+      "filesystem",
+      "cpu",
+      "memory",
+      "pressure",
+      "pids",
+    ],
     pollIntervalMs: 30_000,
     nodeName: "node1",
     kubelet: {
@@ -41,6 +53,8 @@ Deno.test("on a node with nothing set every value is its default", () => {
     },
     histogramResolution: "coarse",
     cgroupRoot: "/sys/fs/cgroup",
+    procRoot: "/proc",
+    sysRoot: "/sys",
     listen: { hostname: "0.0.0.0", port: 9090 },
     log: { level: "info", format: "json" },
   });
@@ -51,7 +65,7 @@ const ACCEPTED: readonly (readonly [
   pick: (config: Config) => unknown,
   expected: unknown,
 ])[] = [
-  [{ KPOD_PROFILE: "minimal" }, (config) => config.collectors, ["cpu_sched", "oom"]],
+  [{ KPOD_PROFILE: "minimal" }, (config) => config.collectors, ["cpu_sched", "oom", "disk"]],
   [{ KPOD_PROFILE: "comprehensive" }, (config) => config.collectors, [...COLLECTORS]],
   [{ KPOD_PROFILE: "custom", KPOD_COLLECTORS: "syscall, tcp,tcp" }, (config) => config.collectors, [
     "tcp",

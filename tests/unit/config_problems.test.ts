@@ -19,7 +19,9 @@ function problems(variables: Record<string, string>): string[] {
   return [];
 }
 
-const LIST = "a comma-separated list of cpu_sched, tcp, oom, page_faults and syscall";
+const LIST =
+  "a comma-separated list of cpu_sched, tcp, oom, page_faults, syscall, disk, interface, filesystem, " +
+  "cpu, memory, pressure and pids";
 const URL_FORM = "an https:// or http:// URL without user, query and fragment";
 const ADDRESS_FORM = "host:port, such as 0.0.0.0:9090, [::]:9090 or :9090";
 const NAMESPACES_FORM = "a comma-separated list of namespaces";

@@ -1,6 +1,6 @@
 /** The kubepods root and the containers below it, in real cgroups named as kubelets and runtimes name them. */
 import assert from "node:assert/strict";
-import { basename, dirname, join } from "node:path";
+import { basename, dirname, join, relative } from "node:path";
 import { findKubepods, listContainers, openHierarchy, PodTree } from "../../src/cgroup/hierarchy.ts";
 import { HostRoot } from "../../src/native/host_files.ts";
 import {
@@ -48,7 +48,7 @@ for (const [driver, runtime] of NODES) {
         const directory = tree.make(
           `${podDirectory(podUid, qosClass, driver)}/${containerDirectory(containerId, driver, runtime)}`,
         );
-        return { id: BigInt(cgroupId(directory)), podUid, containerId };
+        return { id: BigInt(cgroupId(directory)), podUid, containerId, path: relative(tree.root, directory) };
       });
     });
     const { kubepods, containers } = find(tree.root);
@@ -96,15 +96,18 @@ Deno.test("containers below a --cgroup-root are found", needsRoot, async () => {
   ) {
     await using tree = makeTree();
     const id = BigInt(cgroupId(tree.make(`${pod}/cri-containerd-${ID}.scope`)));
-    assert.deepEqual(find(tree.root).containers, [{ id, podUid: uid, containerId: ID }], pod);
+    const path = `${pod}/cri-containerd-${ID}.scope`;
+    assert.deepEqual(find(tree.root).containers, [{ id, podUid: uid, containerId: ID, path }], pod);
   }
 });
 
 Deno.test("of several roots the one nearest the top counts", needsRoot, async () => {
-  await using tree = makeTree();
-  tree.make("a/inner/kubepods.slice");
-  tree.make("z/kubepods.slice");
-  assert.equal(find(tree.root).kubepods?.path, "z/kubepods.slice");
+  for (const [deep, near] of [["a", "z"], ["z", "a"]]) {
+    await using tree = makeTree();
+    tree.make(`${deep}/inner/kubepods.slice`);
+    tree.make(`${near}/kubepods.slice`);
+    assert.equal(find(tree.root).kubepods?.path, `${near}/kubepods.slice`);
+  }
 });
 
 Deno.test("cgroups inside a container, and what is no container, are not listed", needsRoot, async () => {

@@ -7,6 +7,7 @@ import {
   type Row,
   rowPerTarget,
 } from "../../src/collectors/kernel_families.ts";
+import { createLogger } from "../../src/log.ts";
 import { createCollectors } from "../../src/collectors/list.ts";
 import { CPU_SCHED } from "../../src/collectors/cpu_sched.ts";
 import { OOM } from "../../src/collectors/oom.ts";
@@ -82,7 +83,7 @@ Deno.test("nanoseconds are served as seconds, slots as cumulative buckets", () =
 });
 
 Deno.test("series of one target share their labels, which the registry then writes once", () => {
-  const rows = rowPerTarget(new Map([[TARGET, new Map([[0, { bytes_sent: 1 }]])]]));
+  const rows = rowPerTarget(new Map([[TARGET, new Map([["", { bytes_sent: 1 }]])]]));
   const families = TCP.counters.map((counter) => counterFamily(counter, rows));
   assert.equal(families[0]?.samples[0]?.labels, TARGET.labels);
   assert.equal(families[1]?.samples[0]?.labels, TARGET.labels);
@@ -148,7 +149,13 @@ Deno.test("without programs a collector of the kernel has no families", () => {
 });
 
 Deno.test("only the collectors wanted are made, and only their signals asked for", () => {
-  const options = { histogramResolution: "coarse", syscalls: [{ name: "read", number: 0 }] } as const;
+  const options = {
+    histogramResolution: "coarse",
+    syscalls: [{ name: "read", number: 0 }],
+    procRoot: "/proc",
+    sysRoot: "/sys",
+    log: createLogger("error", "text"),
+  } as const;
   for (
     const [names, signals] of [
       [[], []],

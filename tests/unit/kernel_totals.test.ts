@@ -19,7 +19,7 @@ function setUp(ids: readonly string[] = ["c1"]) {
     cycle(seconds?: number) {
       story.cycle(seconds);
       const read = totals.read({ programs: state.kernel, targets: story.index });
-      return [...read.values()].map((total) => total.get(0));
+      return [...read.values()].map((total) => total.get(""));
     },
   };
 }
@@ -140,7 +140,7 @@ Deno.test("what a cycle was given is not changed by a later one", () => {
   state.kernel.put("tcp", each.id, { bytes_sent: 9, rtt_slots: [9] });
   story.cycle();
   totals.read({ programs: state.kernel, targets: story.index });
-  assert.deepEqual(first?.get(0), { bytes_sent: 1, rtt_slots: [1] });
+  assert.deepEqual(first?.get(""), { bytes_sent: 1, rtt_slots: [1] });
 });
 
 Deno.test("counts of one cgroup are kept apart by the rest of the key", () => {
@@ -155,14 +155,14 @@ Deno.test("counts of one cgroup are kept apart by the rest of the key", () => {
   story.live = [each];
   kernel.put("syscall", { cgroup_id: each.id, number: 0 }, { count: 1 });
   kernel.put("syscall", { cgroup_id: each.id, number: 202 }, { count: 2 });
-  assert.deepEqual(read(), [[[0, { count: 1 }], [202, { count: 2 }]]]);
+  assert.deepEqual(read(), [[["0", { count: 1 }], ["202", { count: 2 }]]]);
   [story.live, story.counted] = [[], [each]];
   read();
   kernel.put("syscall", { cgroup_id: each.id, number: 202 }, { count: 3 });
-  assert.deepEqual(read(), [[[0, { count: 1 }], [202, { count: 3 }]]]);
+  assert.deepEqual(read(), [[["0", { count: 1 }], ["202", { count: 3 }]]]);
   assert.deepEqual([kernel.size("syscall"), totals.holds(each.id)], [1, true], "one of them still counted");
   read();
-  assert.deepEqual(read(), [[[0, { count: 1 }], [202, { count: 3 }]]]);
+  assert.deepEqual(read(), [[["0", { count: 1 }], ["202", { count: 3 }]]]);
   assert.deepEqual([kernel.size("syscall"), totals.holds(each.id)], [0, false]);
 });
 

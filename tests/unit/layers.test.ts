@@ -39,7 +39,13 @@ const LAYERS: readonly {
     layer: "collectors",
     files: /^src\/collectors\//,
     imports: [/^src\/native\//, /^src\/metrics\//, /^src\/parse\//],
-    types: [/^src\/cgroup\//, /^src\/discovery\/pod\.ts$/],
+    types: [/^src\/cgroup\//, /^src\/discovery\/pod\.ts$/, /^src\/log\.ts$/],
+  },
+  {
+    layer: "doctor",
+    files: /^src\/doctor\//,
+    imports: [/^src\/(?:cgroup|discovery|native|parse)\//, /^src\/(?:config|profiles)\.ts$/],
+    types: [/^src\/collectors\//, /^src\/log\.ts$/],
   },
   {
     layer: "server",

@@ -1,0 +1,177 @@
+/** Filesystems mounted in each container, as `df` there shows them. From PID/mountinfo and statfs beneath PID/root. */
+import type { CgroupFiles } from "../cgroup/files.ts";
+import type { Target } from "../cgroup/targets.ts";
+import type { Logger } from "../log.ts";
+import type { Family, Labels } from "../metrics/family.ts";
+import { NativeError } from "../native/error.ts";
+import { type FilesystemSize, HostRoot } from "../native/host_files.ts";
+import { distinctFilesystems } from "../parse/filesystems.ts";
+import { type Mount, parseMountInfo } from "../parse/mountinfo.ts";
+import { FilesystemSizes, isRemote, type Limits, type Question } from "./filesystem_sizes.ts";
+import { fromFirst, PROCESSES_FILE, readProcesses } from "./processes.ts";
+
+/** What this collector works with in one cycle. */
+export interface FilesystemCycle {
+  readonly targets: { live(): readonly { readonly id: bigint; readonly target: Target | undefined }[] };
+  readonly files: Pick<CgroupFiles, "text">;
+}
+
+/** What it needs of a directory. */
+export type Root = Pick<HostRoot, "readText" | "statfs" | "close">;
+
+export interface FilesystemOptions extends Limits {
+  /** @default HostRoot.open */
+  readonly open?: (path: string) => Root;
+}
+
+interface Container {
+  readonly labels: Labels;
+  readonly root: Root;
+  readonly mounts: readonly Mount[];
+}
+
+interface Row {
+  readonly labels: Labels;
+  readonly size: FilesystemSize;
+}
+
+const FAMILIES: readonly (readonly [name: string, help: string, bytes: (size: FilesystemSize) => number])[] =
+  [
+    ["capacity", "Size of the filesystem.", (size) => size.capacityBytes],
+    ["usage", "Bytes in use.", (size) => size.capacityBytes - size.freeBytes],
+    ["available", "Bytes free to an unprivileged user.", (size) => size.availableBytes],
+  ];
+
+/** `procRoot` is where a procfs is mounted in which the process ids that the agent reads are valid. */
+export function filesystemCollector(
+  procRoot: string,
+  log: Pick<Logger, "info" | "warn">,
+  { open = (path) => HostRoot.open(path), ...limits }: FilesystemOptions = {},
+) {
+  const sizes = new FilesystemSizes(log, limits);
+  let files: ReadonlySet<string> = new Set();
+  let wasDenied = false;
+
+  /** Opens what can be looked into, until `opened` is disposed of. */
+  function openContainers(
+    opened: DisposableStack,
+    proc: Root,
+    { targets, files }: FilesystemCycle,
+  ): Container[] {
+    const live = targets.live();
+    const processes = readProcesses(files, live);
+    const containers = new Map<Target, Container>();
+    let isDenied = false;
+    // While a container's next instance starts, the one before may not be gone yet: the newer counts.
+    for (const { id, target } of live.toSorted((one, other) => Number(other.id - one.id))) {
+      if (target === undefined || containers.has(target)) continue;
+      try {
+        const container = fromFirst(processes.get(id) ?? [], (pid) => ({
+          labels: target.labels,
+          mounts: parseMountInfo(proc.readText(`${pid}/mountinfo`)).mounts,
+          root: opened.adopt(open(`${procRoot}/${pid}/root`), (root) => root.close()),
+        }));
+        if (container !== undefined) containers.set(target, container);
+      } catch (error) {
+        if (!(error instanceof NativeError && ["EACCES", "EPERM"].includes(error.code))) throw error;
+        if (!wasDenied && !isDenied) reportDenied(target.labels, error);
+        isDenied = true;
+      }
+    }
+    wasDenied = isDenied;
+    return [...containers.values()];
+  }
+
+  function reportDenied({ namespace, pod, container }: Labels, { message }: NativeError): void {
+    log.warn(
+      "filesystems of containers are left out: their processes may not be looked at; grant CAP_SYS_PTRACE",
+      { namespace, pod, container, error: message },
+    );
+  }
+
+  async function measure(
+    { labels, root, mounts }: Container,
+    ask: (question: Question) => Promise<FilesystemSize | undefined>,
+    filesFound: Set<string>,
+  ): Promise<Row[]> {
+    const found = new Map<Mount, FilesystemSize | undefined>();
+    const isFile = (mount: Mount) => {
+      const isKnown = files.has(partOf(mount)) || filesFound.has(partOf(mount));
+      if (isKnown) filesFound.add(partOf(mount));
+      return isKnown;
+    };
+    for (;;) {
+      // A mount that turns out to be a file's makes way for another one of its filesystem.
+      const picked = distinctFilesystems(mounts, isFile);
+      const unasked = picked.filter((mount) => !found.has(mount));
+      if (unasked.length === 0) return picked.flatMap((mount) => rowOf(labels, mount, found.get(mount)));
+      await Promise.all(unasked.map(async (mount) => {
+        const size = await ask({
+          root,
+          mount,
+          through: remoteAbove(mount, mounts),
+          fields: fieldsOf(labels, mount),
+        });
+        if (size?.isDirectory === false) filesFound.add(partOf(mount));
+        found.set(mount, size);
+      }));
+    }
+  }
+
+  async function readRows(cycle: FilesystemCycle): Promise<Row[]> {
+    using opened = new DisposableStack();
+    const proc = opened.adopt(open(procRoot), (root) => root.close());
+    const containers = openContainers(opened, proc, cycle);
+    const filesFound = new Set<string>();
+    const rows = await sizes.round(
+      proc,
+      (ask) => Promise.all(containers.map((container) => measure(container, ask, filesFound))),
+    );
+    files = filesFound;
+    return rows.flat();
+  }
+
+  return {
+    name: "filesystem",
+    files: [PROCESSES_FILE],
+    async collect(cycle: FilesystemCycle): Promise<Family[]> {
+      const rows = await readRows(cycle);
+      return [
+        ...FAMILIES.map(([name, help, bytes]) => ({
+          type: "gauge" as const,
+          name: `kpod_fs_${name}_bytes`,
+          help,
+          samples: rows.map(({ labels, size }) => ({ labels, value: bytes(size) })),
+        })),
+        {
+          type: "counter",
+          name: "kpod_fs_timeouts_total",
+          help: "Times that a filesystem was found not to answer.",
+          samples: [{ labels: {}, value: sizes.timeouts }],
+        },
+      ];
+    },
+  };
+}
+
+/** What a mount shows: all mounts of it that exist at the same time show the same file or directory. */
+function partOf({ device, root }: Mount): string {
+  return `${device} ${root}`;
+}
+
+function remoteAbove(mount: Mount, mounts: readonly Mount[]): Mount[] {
+  return mounts.filter((other) =>
+    isRemote(other) && other.mountPoint !== mount.mountPoint &&
+    mount.mountPoint.startsWith(other.mountPoint === "/" ? "/" : `${other.mountPoint}/`)
+  );
+}
+
+function fieldsOf({ namespace, pod, container }: Labels, { mountPoint, fsType }: Mount) {
+  return { namespace, pod, container, mountpoint: mountPoint, type: fsType };
+}
+
+/** As `df`, nothing for a filesystem without a size. */
+function rowOf(labels: Labels, { mountPoint }: Mount, size: FilesystemSize | undefined): Row[] {
+  if (size === undefined || size.capacityBytes === 0) return [];
+  return [{ labels: { ...labels, mountpoint: mountPoint }, size }];
+}

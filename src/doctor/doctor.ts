@@ -1,0 +1,119 @@
+/** The preflight: looks at everything the agent will need on this machine, and says what is there and what to do. */
+import { basename } from "node:path";
+import { openHierarchy } from "../cgroup/hierarchy.ts";
+import type { Config } from "../config.ts";
+import { createKubeletClient, type ReadFile } from "../discovery/kubelet.ts";
+import { readCredentials } from "../discovery/kubelet_credentials.ts";
+import type { HostRoot } from "../native/host_files.ts";
+import type { ProgramOptions, Programs, ProgramState } from "../native/programs.ts";
+import { certificateFinding, showCertificate } from "./certificate.ts";
+import { controllers, findPods, hierarchyMode, kubepodsRoot, type PodCgroups, pressure } from "./cgroups.ts";
+import { attempt, type Finding, ok, warn } from "./finding.ts";
+import { bpfStatistics, btf, kernelVersion, lockdown } from "./kernel.ts";
+import { askKubelet, kubeletFindings, podFindings } from "./kubelet.ts";
+import { listenAddress } from "./listen.ts";
+import { capabilities, openFiles } from "./process.ts";
+import { mapCapacity, signals } from "./signals.ts";
+
+export interface DoctorOptions {
+  readonly config: Pick<Config, "collectors" | "kubelet" | "filter" | "bpf" | "cgroupRoot" | "listen">;
+  readonly proc: HostRoot;
+  readonly sys: HostRoot;
+  readonly readFile: ReadFile;
+  /** Loads the eBPF programs that the agent would load; `undefined` if it would load none. */
+  readonly loadPrograms:
+    | ((kubepods: ProgramOptions["kubepods"]) => Pick<Programs, "states" | "close">)
+    | undefined;
+}
+
+/** All of the preflight takes less than five seconds, whoever does not answer. */
+const LONGEST_WAIT_MS = 3_500;
+
+/** Programs are to be tried where there are no pods as well: no cgroup has the id 0. */
+const NO_KUBEPODS = { id: 0n, level: 1, name: "kubepods" };
+
+/** What one check found out and later ones use; absent where it could not. */
+interface Seen {
+  hierarchy?: HostRoot;
+  pods?: PodCgroups;
+  states?: readonly ProgramState[];
+}
+
+/** Makes every check and changes nothing: what was loaded is detached, what was opened is closed. Never rejects. */
+export async function examine(options: DoctorOptions): Promise<Finding[]> {
+  const { config, proc, sys, loadPrograms } = options;
+  const collectors: readonly string[] = config.collectors;
+  const programs = loadPrograms !== undefined;
+  const findings: Finding[] = [];
+  const check = async (...parameters: Parameters<typeof attempt>) => {
+    findings.push(...await attempt(...parameters));
+  };
+  const kubelet = { ...config.kubelet, timeoutMs: Math.min(config.kubelet.timeoutMs, LONGEST_WAIT_MS) };
+  const outcome = askKubelet(() => createKubeletClient(kubelet, options.readFile).fetchPods());
+  const certificate = attempt("kubelet certificate", () => lookAtCertificate(kubelet, options.readFile));
+  const seen: Seen = {};
+  try {
+    await check("kernel", () => kernelVersion(proc));
+    await check("BTF", () => btf(sys, programs));
+    await check("capabilities", () => capabilities(proc, { programs, collectors }));
+    await check("cgroup v2", () => {
+      seen.hierarchy = openHierarchy(config.cgroupRoot);
+      return hierarchyMode(seen.hierarchy.path, proc);
+    });
+    if (seen.hierarchy !== undefined) {
+      const { hierarchy } = seen;
+      await check("kubepods", () => {
+        seen.pods = findPods(hierarchy);
+        return kubepodsRoot(seen.pods, hierarchy);
+      });
+      const directory = seen.pods?.kubepods?.path ?? ".";
+      await check("controllers", () => controllers(hierarchy, directory, collectors, proc));
+      await check("pressure", () => pressure(hierarchy, directory, collectors));
+    }
+    await check("signals", () => {
+      if (loadPrograms === undefined) return ok("signals", "none wanted: no eBPF program is to be loaded");
+      seen.states = statesOf(loadPrograms, seen.pods);
+      return signals(seen.states);
+    });
+    await check("lockdown", () => lockdown(sys, proc, programs, seen.states ?? []));
+    await check("eBPF statistics", () => bpfStatistics(proc));
+    findings.push(...kubeletFindings(config.kubelet, await outcome), ...await certificate);
+    await check("pods and cgroups", async () => {
+      const answer = await outcome;
+      if (!("list" in answer) || seen.pods === undefined) return [];
+      return podFindings(answer.list, seen.pods.containers, config.filter);
+    });
+    await check("listen address", () => listenAddress(config.listen));
+    const containers = seen.pods?.containers.length ?? 0;
+    await check("open files", () => openFiles(proc, containers));
+    if (programs) await check("map capacity", () => mapCapacity(config.bpf.maxCgroups, containers));
+    return findings;
+  } finally {
+    seen.hierarchy?.close();
+  }
+}
+
+function statesOf(
+  loadPrograms: NonNullable<DoctorOptions["loadPrograms"]>,
+  pods: PodCgroups | undefined,
+): readonly ProgramState[] {
+  const kubepods = pods?.kubepods;
+  const loaded = loadPrograms(
+    kubepods === undefined ? NO_KUBEPODS : { ...kubepods, name: basename(kubepods.path) },
+  );
+  loaded.close();
+  return loaded.states;
+}
+
+async function lookAtCertificate(
+  { url, serverName, caFile, timeoutMs }: Config["kubelet"],
+  readFile: ReadFile,
+): Promise<Finding | []> {
+  if (url.protocol !== "https:") return [];
+  const { ca } = readCredentials({ caFile }, readFile);
+  const shown = await showCertificate({ url, serverName, ca, timeoutMs }).catch((error: Error) => error);
+  if (shown instanceof Error) {
+    return warn("kubelet certificate", `not seen: ${shown.message}`, "first make the kubelet answer");
+  }
+  return certificateFinding(shown, serverName ?? url.hostname, caFile, Date.now());
+}

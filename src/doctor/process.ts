@@ -1,0 +1,86 @@
+/** What this process may do: its capabilities and its limit of open files. */
+import { fail, type Finding, type HostFiles, ok, warn } from "./finding.ts";
+import { isOlder, parseRelease } from "./kernel.ts";
+
+/** Bits of CapEff in /proc/PID/status, as linux/capability.h numbers them. */
+const CAPABILITIES = {
+  SYS_PTRACE: 19n,
+  SYS_ADMIN: 21n,
+  SYS_RESOURCE: 24n,
+  PERFMON: 38n,
+  BPF: 39n,
+} as const;
+type Capability = keyof typeof CAPABILITIES;
+
+/** From here on the kernel charges eBPF maps to the memory cgroup, not to RLIMIT_MEMLOCK. */
+const WITHOUT_MEMLOCK = [5, 11] as const;
+
+/** Collectors that look into /proc/PID/root, for which proc_pid_root(5) wants PTRACE_MODE_READ_FSCREDS. */
+const LOOK_INTO_CONTAINERS: readonly string[] = ["filesystem"];
+
+export interface Wanted {
+  /** Whether eBPF programs are to be loaded. */
+  readonly programs: boolean;
+  /** Names of the enabled collectors. */
+  readonly collectors: readonly string[];
+}
+
+export function capabilities(proc: HostFiles, { programs, collectors }: Wanted): Finding {
+  const mask = BigInt(`0x${/^CapEff:\s*([0-9a-f]+)$/m.exec(proc.readText("self/status"))?.[1] ?? "0"}`);
+  const has = (name: Capability) => (mask >> CAPABILITIES[name] & 1n) === 1n;
+  const shown = (["BPF", "PERFMON", "SYS_ADMIN", "SYS_PTRACE"] as const).filter(has);
+  const looking = collectors.filter((name) => LOOK_INTO_CONTAINERS.includes(name));
+  // CAP_SYS_ADMIN includes both, as it was all there was before Linux 5.8 (capabilities(7)).
+  const missing = (["BPF", "PERFMON"] as const).filter((name) => programs && !has(name) && !has("SYS_ADMIN"));
+  const lacking = (names: readonly string[]) =>
+    `${shown.length === 0 ? "none of those it uses" : shown.join(", ")}; lacks ${names.join(" and ")}`;
+  const withoutPtrace = looking.length > 0 && !has("SYS_PTRACE");
+  if (missing.length > 0) {
+    const lacks = [...missing, ...(withoutPtrace ? ["SYS_PTRACE"] : [])];
+    const advice = `run the agent as root or with ${lacks.map((name) => `CAP_${name}`).join(", ")}; ` +
+      "KPOD_BPF_ENABLED=false does without eBPF";
+    return fail("capabilities", lacking(lacks), advice);
+  }
+  if (withoutPtrace) {
+    const advice = `add CAP_SYS_PTRACE; without it ${
+      looking.join(", ")
+    } has no series of other users' containers`;
+    return warn("capabilities", lacking(["SYS_PTRACE"]), advice);
+  }
+  if (programs && !has("SYS_RESOURCE") && isMemoryLocked(proc)) {
+    const advice =
+      "add CAP_SYS_RESOURCE, or raise the limit of locked memory: before Linux 5.11 eBPF maps count as such";
+    return warn("capabilities", lacking(["SYS_RESOURCE"]), advice);
+  }
+  return ok("capabilities", shown.length === 0 ? "none, and none is needed" : shown.join(", "));
+}
+
+function isMemoryLocked(proc: HostFiles): boolean {
+  const version = parseRelease(proc.readText("sys/kernel/osrelease"));
+  const isLimited = limitOf(proc, "Max locked memory") !== Infinity;
+  return version !== undefined && isOlder(version, WITHOUT_MEMLOCK) && isLimited;
+}
+
+/** One of io.stat, one of cpu.stat, four of memory, three of pressure, pids.current, and two for what lies in it. */
+const FILES_OF_CONTAINER = 12;
+
+/** What the runtime, the library, the programs and maps, and scrapes keep open. */
+const FILES_OF_AGENT = 200;
+
+export function openFiles(proc: HostFiles, containers: number): Finding {
+  const limit = limitOf(proc, "Max open files");
+  const expected = FILES_OF_AGENT + FILES_OF_CONTAINER * containers;
+  const found = `at most ${limit} open files; ${containers} containers take up to ${expected}`;
+  if (expected <= limit) return ok("open files", found);
+  const advice =
+    `raise the limit to ${2 * expected} or more (LimitNOFILE= of the container runtime's unit), ` +
+    "or take a smaller KPOD_PROFILE";
+  return warn("open files", found, advice);
+}
+
+/** A soft limit of /proc/self/limits, such as `Max open files            1024                 524288               files`. */
+function limitOf(proc: HostFiles, name: string): number {
+  const [, soft = "unlimited"] = new RegExp(`^${name}\\s+(\\S+)`, "m").exec(proc.readText("self/limits")) ??
+    [];
+  return soft === "unlimited" ? Infinity : Number(soft);
+}
