@@ -141,6 +141,7 @@ async function run(config: Config, proc: HostRoot, log: Logger): Promise<void> {
       includes: createPodFilter(config.filter),
       loadPrograms,
       build,
+      bpfStatisticsOn: () => bpfStatisticsOn(proc),
       processFamilies: () => ownProcess(proc),
     },
     discovery,
@@ -197,6 +198,14 @@ function ownProcess(proc: HostRoot) {
     bootTimeSeconds: Number(bootTime),
     clockTicks: CLOCK_TICKS,
   });
+}
+
+function bpfStatisticsOn(proc: HostRoot): boolean {
+  try {
+    return proc.readText("sys/kernel/bpf_stats_enabled").trim() === "1";
+  } catch {
+    return false;
+  }
 }
 
 /** Resolves with the first signal that asks the agent to end. */

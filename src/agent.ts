@@ -39,6 +39,8 @@ export interface AgentOptions {
   readonly build: BuildInfo;
   /** The agent's own process, read anew each cycle. */
   readonly processFamilies: () => readonly Family[];
+  /** Whether the kernel keeps the run times of eBPF programs just now. @default never */
+  readonly bpfStatisticsOn?: () => boolean;
   /** @default Date.now */
   readonly now?: () => number;
 }
@@ -264,7 +266,8 @@ export class Agent {
       ...buildFamilies(this.#options.build),
     ];
     const programs = this.#programs;
-    if (programs !== undefined) await this.#attempt(() => families.push(...programFamilies(programs)));
+    const timed = this.#options.bpfStatisticsOn?.() ?? false;
+    if (programs !== undefined) await this.#attempt(() => families.push(...programFamilies(programs, timed)));
     await this.#attempt(() => families.push(...this.#options.processFamilies()));
     return families;
   }

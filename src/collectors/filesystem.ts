@@ -1,19 +1,18 @@
 /** Filesystems mounted in each container, as `df` there shows them. From PID/mountinfo and statfs beneath PID/root. */
-import type { CgroupFiles } from "../cgroup/files.ts";
-import type { Target } from "../cgroup/targets.ts";
+import type { Target, TargetIndex } from "../cgroup/targets.ts";
 import type { Logger } from "../log.ts";
 import type { Family, Labels } from "../metrics/family.ts";
 import { NativeError } from "../native/error.ts";
 import { type FilesystemSize, HostRoot } from "../native/host_files.ts";
 import { distinctFilesystems } from "../parse/filesystems.ts";
 import { type Mount, parseMountInfo } from "../parse/mountinfo.ts";
+import type { Collector, Cycle } from "./collector.ts";
 import { FilesystemSizes, isRemote, type Limits, type Question } from "./filesystem_sizes.ts";
 import { fromFirst, PROCESSES_FILE, readProcesses } from "./processes.ts";
 
 /** What this collector works with in one cycle. */
-export interface FilesystemCycle {
-  readonly targets: { live(): readonly { readonly id: bigint; readonly target: Target | undefined }[] };
-  readonly files: Pick<CgroupFiles, "text">;
+export interface FilesystemCycle extends Pick<Cycle, "files"> {
+  readonly targets: Pick<TargetIndex, "live">;
 }
 
 /** What it needs of a directory. */
@@ -47,7 +46,7 @@ export function filesystemCollector(
   procRoot: string,
   log: Pick<Logger, "info" | "warn">,
   { open = (path) => HostRoot.open(path), ...limits }: FilesystemOptions = {},
-) {
+): Collector & { collect(cycle: FilesystemCycle): Promise<Family[]> } {
   const sizes = new FilesystemSizes(log, limits);
   let files: ReadonlySet<string> = new Set();
   let wasDenied = false;
@@ -56,10 +55,10 @@ export function filesystemCollector(
   function openContainers(
     opened: DisposableStack,
     proc: Root,
-    { targets, files }: FilesystemCycle,
+    { targets, files: texts }: FilesystemCycle,
   ): Container[] {
     const live = targets.live();
-    const processes = readProcesses(files, live);
+    const processes = readProcesses(texts, live);
     const containers = new Map<Target, Container>();
     let isDenied = false;
     // While a container's next instance starts, the one before may not be gone yet: the newer counts.
@@ -95,6 +94,7 @@ export function filesystemCollector(
     filesFound: Set<string>,
   ): Promise<Row[]> {
     const found = new Map<Mount, FilesystemSize | undefined>();
+    const remote = mounts.filter(isRemote);
     const isFile = (mount: Mount) => {
       const isKnown = files.has(partOf(mount)) || filesFound.has(partOf(mount));
       if (isKnown) filesFound.add(partOf(mount));
@@ -109,7 +109,7 @@ export function filesystemCollector(
         const size = await ask({
           root,
           mount,
-          through: remoteAbove(mount, mounts),
+          through: remote.filter((other) => isAbove(other, mount)),
           fields: fieldsOf(labels, mount),
         });
         if (size?.isDirectory === false) filesFound.add(partOf(mount));
@@ -159,11 +159,10 @@ function partOf({ device, root }: Mount): string {
   return `${device} ${root}`;
 }
 
-function remoteAbove(mount: Mount, mounts: readonly Mount[]): Mount[] {
-  return mounts.filter((other) =>
-    isRemote(other) && other.mountPoint !== mount.mountPoint &&
-    mount.mountPoint.startsWith(other.mountPoint === "/" ? "/" : `${other.mountPoint}/`)
-  );
+/** Whether a path to `mount` leads through `other`. */
+function isAbove(other: Mount, mount: Mount): boolean {
+  return other.mountPoint !== mount.mountPoint &&
+    mount.mountPoint.startsWith(other.mountPoint === "/" ? "/" : `${other.mountPoint}/`);
 }
 
 function fieldsOf({ namespace, pod, container }: Labels, { mountPoint, fsType }: Mount) {

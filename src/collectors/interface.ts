@@ -1,29 +1,14 @@
 /** Network interfaces, once a pod: all its containers share them. From PID/net/dev of any of its processes. */
-import type { CgroupFiles } from "../cgroup/files.ts";
+import type { LiveCgroup, TargetIndex } from "../cgroup/targets.ts";
 import type { Family, Labels } from "../metrics/family.ts";
 import type { HostRoot } from "../native/host_files.ts";
 import { type InterfaceCounters, parseNetDev } from "../parse/net_dev.ts";
+import type { Collector, Cycle } from "./collector.ts";
 import { fromFirst, PROCESSES_FILE, readProcesses } from "./processes.ts";
 
-/** A pod that the kubelet has named and that has cgroups. */
-export interface LivePod {
-  readonly uid: string;
-  /** With an empty container. */
-  readonly labels: Labels;
-  /** Its interfaces would be the node's. */
-  readonly hostNetwork: boolean;
-  /** Those without a target are the sandbox's, or not named yet. */
-  readonly cgroups: readonly { readonly id: bigint; readonly target: unknown }[];
-}
-
 /** What this collector works with in one cycle. */
-export interface InterfaceCycle {
-  readonly targets: {
-    livePods(): readonly LivePod[];
-    /** A pod is forgotten when it is in neither list. */
-    targets(): readonly { readonly podUid: string }[];
-  };
-  readonly files: Pick<CgroupFiles, "text">;
+export interface InterfaceCycle extends Pick<Cycle, "files"> {
+  readonly targets: Pick<TargetIndex, "livePods" | "targets">;
 }
 
 interface InterfaceTotal {
@@ -61,7 +46,9 @@ const NONE: InterfaceCounters = {
 const MOST_ABSENT = 64;
 
 /** `proc` is a procfs in which the process ids that the agent reads are valid. */
-export function interfaceCollector(proc: Pick<HostRoot, "readText">) {
+export function interfaceCollector(
+  proc: Pick<HostRoot, "readText">,
+): Collector & { collect(cycle: InterfaceCycle): Family[] } {
   const pods = new Map<string, PodTotals>();
 
   function read({ targets, files }: InterfaceCycle): void {
@@ -104,7 +91,7 @@ export function interfaceCollector(proc: Pick<HostRoot, "readText">) {
   };
 }
 
-function rank({ target }: { readonly target: unknown }): number {
+function rank({ target }: LiveCgroup): number {
   return target === undefined ? 0 : 1;
 }
 

@@ -1,10 +1,13 @@
 /** Waiting no longer than makes sense, and doing no more at once than is good. */
 
-/** A time that is over some milliseconds after it was last renewed. */
+const MOST_TIMES = 10;
+
+/** A time that is over some milliseconds after it was last renewed, ten times that after its beginning at the latest. */
 export class Patience {
   readonly over: Promise<void>;
   readonly #end: () => void;
   readonly #milliseconds: number;
+  readonly #latest: number;
   #until: number;
   #timer: ReturnType<typeof setTimeout>;
   #isOver = false;
@@ -15,6 +18,7 @@ export class Patience {
     this.#end = resolve;
     this.#milliseconds = milliseconds;
     this.#until = performance.now() + milliseconds;
+    this.#latest = performance.now() + MOST_TIMES * milliseconds;
     this.#timer = setTimeout(() => this.#check(), milliseconds);
   }
 
@@ -23,7 +27,7 @@ export class Patience {
   }
 
   renew(): void {
-    this.#until = performance.now() + this.#milliseconds;
+    this.#until = Math.min(performance.now() + this.#milliseconds, this.#latest);
   }
 
   end(): void {

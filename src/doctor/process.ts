@@ -70,7 +70,8 @@ const FILES_OF_AGENT = 200;
 export function openFiles(proc: HostFiles, containers: number): Finding {
   const limit = limitOf(proc, "Max open files");
   const expected = FILES_OF_AGENT + FILES_OF_CONTAINER * containers;
-  const found = `at most ${limit} open files; ${containers} containers take up to ${expected}`;
+  const most = limit === Infinity ? "no limit of open files" : `at most ${limit} open files`;
+  const found = `${most}; ${containers} containers take up to ${expected}`;
   if (expected <= limit) return ok("open files", found);
   const advice =
     `raise the limit to ${2 * expected} or more (LimitNOFILE= of the container runtime's unit), ` +

@@ -42,7 +42,13 @@ export interface ProgramFacts {
   entryCount(map: string): number | undefined;
   /** Refused updates by map. */
   updateErrors(): ReadonlyMap<string, number>;
-  programs(): readonly { readonly program: string; readonly hook: string; readonly misses: number }[];
+  programs(): readonly {
+    readonly program: string;
+    readonly hook: string;
+    readonly misses: number;
+    readonly runs: number;
+    readonly runTimeSeconds: number;
+  }[];
   readonly states: readonly {
     readonly program: string;
     readonly hook: string;
@@ -111,7 +117,9 @@ export function discoveryFamilies(discovery: DiscoveryFacts, unattributed: numbe
   ];
 }
 
-export function programFamilies(programs: ProgramFacts): Family[] {
+/** `timed` tells whether the kernel keeps run times just now (`kernel.bpf_stats_enabled`); the agent never turns that on. */
+export function programFamilies(programs: ProgramFacts, timed: boolean): Family[] {
+  const attached = programs.programs();
   const maps = [...programs.maps()];
   const sized = maps.filter(([, info]) => info.maxEntries > 0);
   const counted = maps.flatMap(([map]) => {
@@ -142,8 +150,9 @@ export function programFamilies(programs: ProgramFacts): Family[] {
       "counter",
       "kpod_bpf_program_misses_total",
       "Events that a program did not see because it was already running on that CPU.",
-      programs.programs().map(({ program, hook, misses }) => [{ program, hook }, misses]),
+      attached.map(({ program, hook, misses }) => [{ program, hook }, misses]),
     ),
+    ...(timed ? runTimeFamilies(attached) : []),
     family(
       "gauge",
       "kpod_bpf_program_info",
@@ -152,6 +161,23 @@ export function programFamilies(programs: ProgramFacts): Family[] {
         { program, hook, signal, state, reason },
         1,
       ]),
+    ),
+  ];
+}
+
+function runTimeFamilies(attached: ReturnType<ProgramFacts["programs"]>): Family[] {
+  return [
+    family(
+      "counter",
+      "kpod_bpf_program_run_seconds_total",
+      "Time spent in the program while the kernel kept count.",
+      attached.map(({ program, hook, runTimeSeconds }) => [{ program, hook }, runTimeSeconds]),
+    ),
+    family(
+      "counter",
+      "kpod_bpf_program_runs_total",
+      "Runs of the program while the kernel kept count.",
+      attached.map(({ program, hook, runs }) => [{ program, hook }, runs]),
     ),
   ];
 }

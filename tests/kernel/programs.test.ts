@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { layoutsModule } from "../../native/generate_layouts.ts";
+import { createLogger } from "../../src/log.ts";
 import { createCollectors } from "../../src/collectors/list.ts";
 import { OBJECTS, SIGNALS } from "../../src/native/signals.ts";
 import { PROFILES } from "../../src/profiles.ts";
@@ -12,6 +13,13 @@ import { until } from "./until.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const BPF = `${ROOT}bpf`;
+const OPTIONS = {
+  histogramResolution: "coarse",
+  syscalls: [],
+  procRoot: "/proc",
+  sysRoot: "/sys",
+  log: createLogger("error", "text"),
+} as const;
 const LAYOUTS_PATH = `${ROOT}src/native/layouts.gen.ts`;
 
 for (const [profile, collectors] of Object.entries(PROFILES)) {
@@ -19,7 +27,7 @@ for (const [profile, collectors] of Object.entries(PROFILES)) {
     `the ${profile} profile loads the programs and maps it uses, and closing leaves none`,
     needsPrograms,
     async () => {
-      const { signals } = createCollectors({ collectors, histogramResolution: "coarse", syscalls: [] });
+      const { signals } = createCollectors({ ...OPTIONS, collectors });
       const wanted = SIGNALS.filter(({ name }) => signals.includes(name));
       const before = heldIds();
       const programs = loadPrograms(BPF, signals);
@@ -51,11 +59,7 @@ for (const [profile, collectors] of Object.entries(PROFILES)) {
 }
 
 Deno.test("minimal uses no network or system call programs, and counts no page faults", () => {
-  const { signals } = createCollectors({
-    collectors: PROFILES.minimal,
-    histogramResolution: "coarse",
-    syscalls: [],
-  });
+  const { signals } = createCollectors({ ...OPTIONS, collectors: PROFILES.minimal });
   assert.deepEqual(signals, ["cpu_sched", "oom"]);
 });
 

@@ -1,7 +1,7 @@
 /** The agent's eBPF programs over a lab node, read without the rest of the agent. */
 import { fileURLToPath } from "node:url";
 import { findKubepods } from "../../src/cgroup/hierarchy.ts";
-import type { Counters } from "../../src/collectors/kernel_totals.ts";
+import type { Counters } from "../../src/collectors/target_totals.ts";
 import { HostRoot } from "../../src/native/host_files.ts";
 import { Programs } from "../../src/native/programs.ts";
 import { numbers } from "../../src/native/records.ts";

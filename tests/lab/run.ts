@@ -41,10 +41,9 @@ async function main(): Promise<number> {
     "No kubelet is configured or answers here: starting the lab node, whose pods are real cgroups with real load",
   );
   await using node = await LabNode.start();
-  const demo = await startDemo(
-    node,
-    (error) => say(`lab: ${error instanceof Error ? error.message : error}`),
-  );
+  // Ctrl-C reaches the load as well: that it ends then is no trouble to tell of.
+  const tell = (error: Error) => stopping.signal.aborted || say(`lab: ${error.message}`);
+  const demo = await startDemo(node, (error) => void setTimeout(tell, 500, error));
   try {
     const { hostname, port } = listenAddress();
     say(`Metrics will be at http://${hostname}:${port}/metrics; Ctrl-C stops agent and lab`);

@@ -71,7 +71,7 @@ const PROGRAMS: ProgramFacts = {
     ]),
   entryCount: (map) => map === "tcp" ? 7 : undefined,
   updateErrors: () => new Map([["tcp", 1]]),
-  programs: () => [{ program: "tcp_probe", hook: "tp_btf", misses: 3 }],
+  programs: () => [{ program: "tcp_probe", hook: "tp_btf", misses: 3, runs: 8, runTimeSeconds: 0.5 }],
   states: [
     { program: "tcp_probe", hook: "tp_btf", signal: "tcp_rtt", state: "attached", reason: "" },
     { program: "mark_victim", hook: "tp_btf", signal: "oom", state: "unavailable", reason: 'no "BTF"' },
@@ -79,7 +79,7 @@ const PROGRAMS: ProgramFacts = {
 };
 
 Deno.test("programs and maps are told; a map of no fixed size has no capacity, one not read no entries", async () => {
-  const found = await lines(programFamilies(PROGRAMS));
+  const found = await lines(programFamilies(PROGRAMS, false));
   for (
     const line of [
       'kpod_bpf_map_entries{map="tcp"} 7',
@@ -94,4 +94,14 @@ Deno.test("programs and maps are told; a map of no fixed size has no capacity, o
     ]
   ) assert.ok(found.includes(line), `${line} is not in\n${found.join("\n")}`);
   assert.equal(found.filter((line) => /(?:entries|capacity)\{map="tcp_sockets"/.test(line)).length, 0);
+});
+
+Deno.test("run times of programs are told while the kernel keeps them, and absent otherwise", async () => {
+  const runTimes = async (timed: boolean) =>
+    (await lines(programFamilies(PROGRAMS, timed))).filter((line) => line.startsWith("kpod_bpf_program_run"));
+  assert.deepEqual(await runTimes(true), [
+    'kpod_bpf_program_run_seconds_total{program="tcp_probe",hook="tp_btf"} 0.5',
+    'kpod_bpf_program_runs_total{program="tcp_probe",hook="tp_btf"} 8',
+  ]);
+  assert.deepEqual(await runTimes(false), []);
 });

@@ -1,0 +1,75 @@
+/** What the preflight says of the eBPF programs and maps. */
+import assert from "node:assert/strict";
+import { mapCapacity, signals } from "../../src/doctor/signals.ts";
+import type { ProgramState } from "../../src/native/programs.ts";
+import { assertFinding } from "./doctor_files.ts";
+
+const attached = (signal: ProgramState["signal"], program: string): ProgramState => (
+  { signal, program, hook: "tp_btf", state: "attached", reason: "" }
+);
+const unavailable = (signal: ProgramState["signal"], program: string, reason: string): ProgramState => (
+  { ...attached(signal, program), state: "unavailable", reason }
+);
+
+Deno.test("a signal is one line, whatever number of programs delivers it", () => {
+  const findings = signals([
+    attached("syscall", "sys_enter"),
+    attached("syscall", "sys_exit"),
+    attached("oom", "mark_victim"),
+  ]);
+  assert.deepEqual(findings.map(({ check }) => check), ["signal syscall", "signal oom"]);
+  assertFinding(findings[0], ["ok", /^sys_enter, sys_exit \(tp_btf\) attached$/]);
+});
+
+Deno.test("a signal that is not available is a warning, and none at all a failure", () => {
+  const lost = unavailable(
+    "tcp_bytes_sent",
+    "sock_send_length",
+    "the kernel has no tracepoint sock_send_length",
+  );
+  const found = /^sock_send_length \(tp_btf\) unavailable: the kernel has no tracepoint/;
+  const [, some] = signals([attached("oom", "mark_victim"), lost]);
+  assertFinding(some, ["warn", found, /later kernel/]);
+  const [alone] = signals([lost]);
+  assertFinding(alone, ["fail", found, /later kernel/]);
+});
+
+Deno.test("one program of two that does not attach takes its signal with it", () => {
+  const [finding] = signals([
+    attached("syscall", "sys_enter"),
+    unavailable("syscall", "sys_exit", "Cannot attach sys_exit: EBUSY"),
+  ]);
+  assertFinding(finding, [
+    "warn",
+    /^sys_enter, sys_exit \(tp_btf\) unavailable: Cannot attach sys_exit/,
+    /others served/,
+  ]);
+});
+
+const REASONS: readonly (readonly [reason: string, advice: RegExp])[] = [
+  [
+    "Cannot load x.bpf.o: EPERM (…); it takes the capabilities BPF and PERFMON, and no lockdown",
+    /CAP_BPF and CAP_PERFMON/,
+  ],
+  ["Cannot open /x/net.bpf.o: ENOENT (no such file or directory)", /deno task build.*KPOD_BPF_PROGRAM_DIR/],
+  [`the file is not an eBPF object: run "deno task build"`, /deno task build/],
+  ["there is no /sys/kernel/btf/vmlinux: the kernel needs CONFIG_DEBUG_INFO_BTF", /CONFIG_DEBUG_INFO_BTF/],
+  ["the kernel cannot make map tcp: Cannot allocate memory(-12)", /KPOD_BPF_MAX_CGROUPS/],
+  ["the kernel's verifier refuses it: R1 invalid mem access", /all others served/],
+];
+
+for (const [reason, advice] of REASONS) {
+  Deno.test(`there is advice against: ${reason.slice(0, 60)}`, () => {
+    const [finding] = signals([unavailable("oom", "mark_victim", reason), attached("syscall", "sys_enter")]);
+    assertFinding(finding, ["warn", /unavailable: /, advice]);
+  });
+}
+
+Deno.test("maps that three quarters of would be in use are a warning", () => {
+  assertFinding(mapCapacity(100, 75), ["ok", /^75 containers with sandboxes, room for 100$/]);
+  assertFinding(mapCapacity(100, 76), [
+    "warn",
+    /^76 .* room for 100$/,
+    /KPOD_BPF_MAX_CGROUPS to 152 or more/,
+  ]);
+});
