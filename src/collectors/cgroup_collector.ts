@@ -1,6 +1,6 @@
 /** A collector over files of the containers' cgroups, described by tables of its families. */
 import type { Target } from "../cgroup/targets.ts";
-import type { Family, Sample } from "../metrics/family.ts";
+import type { Family, Labels, Sample } from "../metrics/family.ts";
 import type { Collector, Cycle } from "./collector.ts";
 import { type Count, type Counters, TargetTotals } from "./target_totals.ts";
 
@@ -25,8 +25,14 @@ export interface CgroupCollectorDescription {
   readonly read: (file: (name: string) => string | undefined) => Reading;
   readonly counters: readonly CgroupFamily[];
   readonly gauges: readonly CgroupFamily[];
-  /** The label that tells subkeys apart, and its value for one. @default none */
+  /** The label that tells subkeys apart, and its value for one, asked for once a cycle. @default none */
   readonly subkeyLabel?: { readonly name: string; readonly value: (subkey: string) => string };
+}
+
+interface Row {
+  /** Shared by the families. */
+  readonly labels: Labels;
+  readonly counters: Counters;
 }
 
 export function cgroupCollector(description: CgroupCollectorDescription): Collector {
@@ -37,9 +43,15 @@ export function cgroupCollector(description: CgroupCollectorDescription): Collec
     const next: typeof readings = new Map();
     for (const { id, target } of targets.live()) {
       if (target === undefined) continue;
+      const last = readings.get(id)?.reading.counters ?? new Map<string, Counters>();
       const reading = description.read((name) => files.text(id, name));
+      for (const [subkey, counters] of reading.counters ?? []) {
+        const before = last.get(subkey);
+        // Another device that got the number of one that is gone.
+        if (subkey !== "" && fell(before, counters)) totals.end({ target, subkey, counters: before });
+      }
       // A cgroup that ended between listing and reading says nothing now: what it said last stands.
-      next.set(id, { target, reading: { ...reading, counters: merged(readings.get(id)?.reading, reading) } });
+      next.set(id, { target, reading: { ...reading, counters: merged(last, reading) } });
     }
     for (const [id, { target, reading }] of readings) {
       if (!next.has(id)) { for (const count of countsOf(target, reading)) totals.end(count); }
@@ -47,18 +59,24 @@ export function cgroupCollector(description: CgroupCollectorDescription): Collec
     readings = next;
   }
 
-  function counterSamples({ value }: CgroupFamily, { targets }: Cycle): Sample[] {
+  /** What has been counted for each series that there may be; those of one target that are called the same are one. */
+  function counterRows({ targets }: Cycle): Row[] {
     const counts = [...readings.values()].flatMap(({ target, reading }) => countsOf(target, reading));
-    const label = description.subkeyLabel;
-    return [...totals.sum(targets.targets(), counts)].flatMap(([target, total]) =>
-      [...total].flatMap(([subkey, counters]) => {
-        if (counters[value] === undefined) return [];
-        const labels = label === undefined
-          ? target.labels
-          : { ...target.labels, [label.name]: label.value(subkey) };
-        return [{ labels, value: Number(counters[value]) }];
-      })
-    );
+    const { name, value } = description.subkeyLabel ?? {};
+    const names = new Map<string, string>();
+    return [...totals.sum(targets.targets(), counts)].flatMap(([target, total]) => {
+      if (name === undefined || value === undefined) {
+        return [...total.values()].map((counters) => ({ labels: target.labels, counters }));
+      }
+      const rows = new Map<string, Row>();
+      for (const [subkey, counters] of total) {
+        const text = names.get(subkey) ?? value(subkey);
+        names.set(subkey, text);
+        const row = rows.get(text) ?? { labels: { ...target.labels, [name]: text }, counters: {} };
+        rows.set(text, { ...row, counters: sum(row.counters, counters) });
+      }
+      return [...rows.values()];
+    });
   }
 
   function gaugeSamples({ value }: CgroupFamily): Sample[] {
@@ -75,12 +93,13 @@ export function cgroupCollector(description: CgroupCollectorDescription): Collec
     files: description.files,
     collect(cycle: Cycle): Family[] {
       read(cycle);
+      const rows = description.counters.length === 0 ? [] : counterRows(cycle);
       return [
         ...description.counters.map((family) => ({
           type: "counter" as const,
           name: family.name,
           help: family.help,
-          samples: counterSamples(family, cycle),
+          samples: counterSamples(family, rows),
         })),
         ...description.gauges.map((family) => ({
           type: "gauge" as const,
@@ -93,10 +112,25 @@ export function cgroupCollector(description: CgroupCollectorDescription): Collec
   };
 }
 
-function merged(before: Reading | undefined, now: Reading): ReadonlyMap<string, Counters> {
-  const counters = new Map(before?.counters ?? []);
+function counterSamples({ value }: CgroupFamily, rows: readonly Row[]): Sample[] {
+  return rows.flatMap(({ labels, counters }) =>
+    counters[value] === undefined ? [] : [{ labels, value: Number(counters[value]) }]
+  );
+}
+
+function fell(before: Counters | undefined, now: Counters): before is Counters {
+  return before !== undefined && Object.entries(now).some(([name, value]) => value < (before[name] ?? 0));
+}
+
+function merged(before: ReadonlyMap<string, Counters>, now: Reading): ReadonlyMap<string, Counters> {
+  const counters = new Map(before);
   for (const [subkey, each] of now.counters ?? []) counters.set(subkey, { ...counters.get(subkey), ...each });
   return counters;
+}
+
+function sum(one: Counters, other: Counters): Counters {
+  const added = Object.entries(other).map(([name, value]) => [name, Number(one[name] ?? 0) + Number(value)]);
+  return { ...one, ...Object.fromEntries(added) };
 }
 
 function countsOf(target: Target, reading: Reading): Count[] {

@@ -3,16 +3,14 @@ import type { HostRoot } from "../native/host_files.ts";
 
 /**
  * Returns a function that tells the name of the device `major:minor`, from `dev/block/<device>/uevent` of a sysfs
- * (`DEVNAME=sda`), or gives the numbers back where there is none. A name is asked for once.
+ * (`DEVNAME=sda`). It looks each time, as NVMe disks and others take numbers that are free again; a device that is gone
+ * keeps its last name, and one that never had any is called by its number.
  */
 export function deviceNames(sys: Pick<HostRoot, "readText">): (device: string) => string {
-  const names = new Map<string, string>();
+  const last = new Map<string, string>();
   return (device) => {
-    const known = names.get(device);
-    if (known !== undefined) return known;
-    const name = nameOf(sys, device);
-    // A device that has no name yet may get one.
-    if (name !== undefined) names.set(device, name);
+    const name = nameOf(sys, device) ?? last.get(device);
+    if (name !== undefined) last.set(device, name);
     return name ?? device;
   };
 }

@@ -29,13 +29,16 @@ interface Hanging {
   readonly fields: LogFields;
   /** Whether the call still hangs; if not, the filesystem is to be asked again. */
   isStuck: boolean;
+  /** A remote one keeps its place among the calls while it hangs, so that there are never too many. */
+  slot: Disposable | undefined;
 }
 
-/** Calls at once. They run on threads of the runtime, which has other work for these too. */
+/**
+ * Calls at once, those that hang included. Together no more than KPOD_STATFS_MAX_HUNG of native/kpod_files.h, at which
+ * calls for any filesystem are refused.
+ */
 const LOCAL_CALLS = 8;
-const REMOTE_CALLS = 16;
-/** Below KPOD_STATFS_MAX_HUNG of native/kpod_files.h, at which local filesystems would be refused as well. */
-const MOST_HANGING = 24;
+const REMOTE_CALLS = 24;
 
 /** Whether a filesystem depends on something that may not answer: what `df` calls remote, and FUSE. */
 export function isRemote({ fsType, source }: Mount): boolean {
@@ -51,7 +54,6 @@ export class FilesystemSizes {
   readonly #local = new Slots(LOCAL_CALLS);
   readonly #remote = new Slots(REMOTE_CALLS);
   #late = new Map<string, FilesystemSize>();
-  #isFull = false;
   #timeouts = 0;
 
   constructor(log: Pick<Logger, "info" | "warn">, { waitMs = 100, callMs = 2000 }: Limits = {}) {
@@ -107,6 +109,9 @@ export class FilesystemSizes {
     } catch (error) {
       hanging.isStuck = error instanceof NativeError && error.code === "EBUSY";
     }
+    if (hanging.isStuck) return;
+    hanging.slot?.[Symbol.dispose]();
+    hanging.slot = undefined;
   }
 
   /** Waits for its turn and asks. */
@@ -119,13 +124,16 @@ export class FilesystemSizes {
     const mayHang = isRemote(question.mount) || question.through.length > 0;
     const slots = mayHang ? this.#remote : this.#local;
     const before = this.#calls.get(key);
-    const isTooLate = () => patience.isOver || this.#hanging.get(key)?.isStuck;
     const call = async () => {
       await before?.catch(() => {});
-      if (isTooLate()) return undefined;
-      using _slot = await slots.take();
-      if (isTooLate() || mayHang && this.#refuses(slots)) return undefined;
-      const size = await this.#call(question, key);
+      if (patience.isOver || this.#hanging.get(key)?.isStuck) return undefined;
+      const slot = await slots.take(patience.over);
+      if (slot === undefined) return undefined;
+      const size = await this.#call(question, key).finally(() => {
+        const hanging = this.#hanging.get(key);
+        if (hanging?.isStuck && mayHang) hanging.slot = slot;
+        else slot[Symbol.dispose]();
+      });
       if (size === undefined) return undefined;
       if (patience.isOver) this.#late.set(part, size);
       else if (!mayHang) patience.renew();
@@ -138,17 +146,6 @@ export class FilesystemSizes {
     } finally {
       if (this.#calls.get(key) === running) this.#calls.delete(key);
     }
-  }
-
-  /** Whether so many calls hang that those under way, if they do too, are all there may be. */
-  #refuses(slots: Slots): boolean {
-    const wasFull = this.#isFull;
-    this.#isFull = this.#hanging.size + slots.taken > MOST_HANGING;
-    if (this.#isFull && !wasFull) {
-      const hanging = this.#hanging.size;
-      this.#log.warn("too many filesystems do not answer: other remote ones are not asked", { hanging });
-    }
-    return this.#isFull;
   }
 
   async #call({ root, mount, fields }: Question, key: string): Promise<FilesystemSize | undefined> {
@@ -171,8 +168,11 @@ export class FilesystemSizes {
     const hanging = this.#hanging.get(key);
     if (hanging !== undefined) hanging.isStuck = true;
     else {
-      this.#hanging.set(key, { fields, isStuck: true });
+      this.#hanging.set(key, { fields, isStuck: true, slot: undefined });
       this.#log.warn("filesystem does not answer: left out until it does", fields);
+      if (this.#hanging.size === REMOTE_CALLS) {
+        this.#log.warn("too many filesystems do not answer: no other remote ones are asked");
+      }
     }
   }
 }

@@ -31,6 +31,17 @@ export interface CollectorOptions {
   readonly log: Logger;
 }
 
+/** Opens a root of the host's files; throws an error that names the setting. */
+function openRoot(variable: string, path: string): HostRoot {
+  try {
+    return HostRoot.open(path);
+  } catch (error) {
+    throw new Error(
+      `${error instanceof Error ? error.message : error}; set ${variable} to where the host has it`,
+    );
+  }
+}
+
 /** The collectors wanted, and the kernel signals they need. */
 export function createCollectors(
   options: CollectorOptions,
@@ -45,8 +56,8 @@ export function createCollectors(
     syscallDescription(names),
   ];
   const files: Readonly<Record<string, () => Collector>> = {
-    disk: () => cgroupCollector(diskDescription(deviceNames(HostRoot.open(sysRoot)))),
-    interface: () => interfaceCollector(HostRoot.open(procRoot)),
+    disk: () => cgroupCollector(diskDescription(deviceNames(openRoot("KPOD_SYS_ROOT", sysRoot)))),
+    interface: () => interfaceCollector(openRoot("KPOD_PROC_ROOT", procRoot)),
     filesystem: () => filesystemCollector(procRoot, log),
     cpu: () => cgroupCollector(CPU),
     memory: () => cgroupCollector(MEMORY),

@@ -45,30 +45,35 @@ export class Patience {
 
 /** Places for a number of things that may be done at once. */
 export class Slots {
-  readonly #waiting: (() => void)[] = [];
+  readonly #waiting = new Set<(isFree: boolean) => void>();
   #free: number;
-  #taken = 0;
 
   constructor(count: number) {
     this.#free = count;
   }
 
-  get taken(): number {
-    return this.#taken;
+  /** Waits for a place, which disposing of gives back; `undefined` if `over` comes first. */
+  async take(over: Promise<void>): Promise<Disposable | undefined> {
+    if (this.#free > 0) this.#free--;
+    else if (!await this.#turn(over)) return undefined;
+    return { [Symbol.dispose]: () => this.#giveBack() };
   }
 
-  /** Waits for a place; disposing of it gives it back. */
-  async take(): Promise<Disposable> {
-    if (this.#free > 0) this.#free--;
-    else await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    this.#taken++;
-    return {
-      [Symbol.dispose]: () => {
-        this.#taken--;
-        const next = this.#waiting.shift();
-        if (next === undefined) this.#free++;
-        else next();
-      },
-    };
+  #turn(over: Promise<void>): Promise<boolean> {
+    const { promise, resolve } = Promise.withResolvers<boolean>();
+    this.#waiting.add(resolve);
+    over.then(() => {
+      if (this.#waiting.delete(resolve)) resolve(false);
+    });
+    return promise;
+  }
+
+  #giveBack(): void {
+    const [next] = this.#waiting;
+    if (next === undefined) this.#free++;
+    else {
+      this.#waiting.delete(next);
+      next(true);
+    }
   }
 }

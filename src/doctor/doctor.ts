@@ -4,11 +4,12 @@ import { openHierarchy } from "../cgroup/hierarchy.ts";
 import type { Config } from "../config.ts";
 import { createKubeletClient, type ReadFile } from "../discovery/kubelet.ts";
 import { readCredentials } from "../discovery/kubelet_credentials.ts";
-import type { HostRoot } from "../native/host_files.ts";
+import { HostRoot } from "../native/host_files.ts";
 import type { ProgramOptions, Programs, ProgramState } from "../native/programs.ts";
 import { certificateFinding, showCertificate } from "./certificate.ts";
 import { controllers, findPods, hierarchyMode, kubepodsRoot, type PodCgroups, pressure } from "./cgroups.ts";
 import { attempt, type Finding, ok, warn } from "./finding.ts";
+import { hostProcesses } from "./host_processes.ts";
 import { bpfStatistics, btf, kernelVersion, lockdown } from "./kernel.ts";
 import { askKubelet, kubeletFindings, podFindings } from "./kubelet.ts";
 import { listenAddress } from "./listen.ts";
@@ -16,7 +17,11 @@ import { capabilities, openFiles } from "./process.ts";
 import { mapCapacity, signals } from "./signals.ts";
 
 export interface DoctorOptions {
-  readonly config: Pick<Config, "collectors" | "kubelet" | "filter" | "bpf" | "cgroupRoot" | "listen">;
+  readonly config: Pick<
+    Config,
+    "collectors" | "kubelet" | "filter" | "bpf" | "cgroupRoot" | "procRoot" | "listen"
+  >;
+  /** The agent's own. */
   readonly proc: HostRoot;
   readonly sys: HostRoot;
   readonly readFile: ReadFile;
@@ -69,6 +74,10 @@ export async function examine(options: DoctorOptions): Promise<Finding[]> {
       const directory = seen.pods?.kubepods?.path ?? ".";
       await check("controllers", () => controllers(hierarchy, directory, collectors, proc));
       await check("pressure", () => pressure(hierarchy, directory, collectors));
+      await check("host processes", () => {
+        using hostProc = HostRoot.open(config.procRoot);
+        return hostProcesses(hierarchy, seen.pods?.containers ?? [], hostProc, collectors);
+      });
     }
     await check("signals", () => {
       if (loadPrograms === undefined) return ok("signals", "none wanted: no eBPF program is to be loaded");

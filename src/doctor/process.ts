@@ -61,7 +61,7 @@ function isMemoryLocked(proc: HostFiles): boolean {
   return version !== undefined && isOlder(version, WITHOUT_MEMLOCK) && isLimited;
 }
 
-/** One of io.stat, one of cpu.stat, four of memory, three of pressure, pids.current, and two for what lies in it. */
+/** io.stat, cpu.stat, four files of memory, three of pressure, pids.current, cgroup.procs, and /proc/PID/root. */
 const FILES_OF_CONTAINER = 12;
 
 /** What the runtime, the library, the programs and maps, and scrapes keep open. */
@@ -79,7 +79,13 @@ export function openFiles(proc: HostFiles, containers: number): Finding {
   return warn("open files", found, advice);
 }
 
-/** A soft limit of /proc/self/limits, such as `Max open files            1024                 524288               files`. */
+/**
+ * A soft limit of /proc/self/limits, the first of two columns (proc_pid_limits(5)):
+ *
+ * ```text
+ * Max open files            1024                 524288               files
+ * ```
+ */
 function limitOf(proc: HostFiles, name: string): number {
   const [, soft = "unlimited"] = new RegExp(`^${name}\\s+(\\S+)`, "m").exec(proc.readText("self/limits")) ??
     [];

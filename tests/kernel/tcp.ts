@@ -55,6 +55,13 @@ export function snmpCounts(pod: LabPod): SnmpCounts {
   return Object.fromEntries(WITNESSES.map((name) => [name, tcpCounter(pid, name)])) as SnmpCounts;
 }
 
+/** How often a retransmission timer has gone off in the network namespace of a pod (`TCPTimeouts`). */
+export function timeouts(pod: LabPod): number {
+  const [names, values] = Deno.readTextFileSync(`/proc/${pod.sandboxPid}/net/netstat`).split("\n")
+    .map((line) => line.split(" "));
+  return Number(values?.[names?.indexOf("TCPTimeouts") ?? -1]);
+}
+
 /** Starts to measure: what it returns tells how much a container has counted since. */
 export function tcpSince(watch: Watch, container: LabContainer): () => TcpCounts {
   const before = tcpCounts(watch, container);
@@ -75,15 +82,6 @@ function growth<Name extends string>(
   return Object.fromEntries(names.map((name) => [name, after[name] - before[name]])) as Record<Name, number>;
 }
 
-/** Waits for a condition; throws after ten seconds. */
-export async function until(what: string, condition: () => boolean): Promise<void> {
-  const deadline = performance.now() + 10_000;
-  while (!condition()) {
-    if (performance.now() > deadline) throw new Error(`Cannot wait any longer until ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 2));
-  }
-}
-
 /** Asserts that the programs saw every event and that no map refused one. */
 export function assertNothingMissed(watch: Watch): void {
   const missed = watch.programs.programs().filter(({ misses }) => misses > 0);
@@ -91,10 +89,14 @@ export function assertNothingMissed(watch: Watch): void {
   assert.deepEqual([...watch.programs.updateErrors()].filter(([, errors]) => errors > 0), []);
 }
 
-/** Sets a sysctl of a pod's own network namespace, such as `ipv4/tcp_syn_retries`. */
-export async function setSysctl(pod: LabPod, name: string, value: string): Promise<void> {
-  const script = 'echo "$1" > "/proc/sys/net/$0"';
-  const args = ["--target", String(pod.sandboxPid), "--net", "--", "sh", "-c", script, name, value];
+/** Runs a command in the network namespace of a pod that has one of its own. */
+export async function inNetworkOf(pod: LabPod, ...command: string[]): Promise<void> {
+  const args = ["--target", String(pod.sandboxPid), "--net", "--", ...command];
   const { success } = await new Deno.Command("nsenter", { args }).output();
-  assert.ok(success, `${name} cannot be set to ${value}`);
+  assert.ok(success, `"${command.join(" ")}" failed in ${pod.spec.name}`);
+}
+
+/** Sets a sysctl of a pod's own network namespace, such as `ipv4/tcp_syn_retries`. */
+export function setSysctl(pod: LabPod, name: string, value: string): Promise<void> {
+  return inNetworkOf(pod, "sh", "-c", 'echo "$1" > "/proc/sys/net/$0"', name, value);
 }

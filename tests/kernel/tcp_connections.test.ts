@@ -4,7 +4,8 @@ import { LabNode } from "../lab/node.ts";
 import type { LabContainer, LabPod } from "../lab/pods.ts";
 import type { ServerStats, Transfer, Workload } from "../lab/workload.ts";
 import { needsPrograms } from "./requirements.ts";
-import { assertNothingMissed, setSysctl, snmpSince, tcpCounts, until, watchTcp } from "./tcp.ts";
+import { assertNothingMissed, setSysctl, snmpSince, tcpCounts, watchTcp } from "./tcp.ts";
+import { until } from "./until.ts";
 import { idOf, type Watch } from "./watch.ts";
 
 const EADDRNOTAVAIL = 99, ENETUNREACH = 101, ETIMEDOUT = 110, ECONNREFUSED = 111;

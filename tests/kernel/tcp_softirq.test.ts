@@ -7,7 +7,16 @@ import { LabNode } from "../lab/node.ts";
 import type { LabContainer, LabPod } from "../lab/pods.ts";
 import type { Transfer, Workload } from "../lab/workload.ts";
 import { needsPrograms } from "./requirements.ts";
-import { assertNothingMissed, snmpSince, tcpCounts, tcpSince, until, watchTcp } from "./tcp.ts";
+import {
+  assertNothingMissed,
+  inNetworkOf,
+  snmpSince,
+  tcpCounts,
+  tcpSince,
+  timeouts,
+  watchTcp,
+} from "./tcp.ts";
+import { until } from "./until.ts";
 import { idOf, type Watch } from "./watch.ts";
 
 const ONE_CPU = { pin: true };
@@ -108,6 +117,29 @@ Deno.test(
       assert.ok(atClient().RetransSegs >= segments, `${atClient().RetransSegs} segments`);
       await assertRetransmits(watch, client, atClient);
       await assertRetransmits(watch, server, atServer);
+    }),
+);
+
+Deno.test(
+  "an attempt to send again that fails is no retransmit",
+  needsPrograms,
+  () =>
+    withBystander(async (scene) => {
+      const { node, watch, client, server } = scene;
+      const { client: asking } = await processes(scene, "--mode", "echo");
+      await asking.send("rr 1 100");
+      const atClient = snmpSince(client);
+      await node.dropTcp(server, 100);
+      const exchange = asking.send<Transfer>("rr 1 100");
+      await until("it was sent again", () => atClient().RetransSegs > 0);
+      await inNetworkOf(client, "ip", "link", "set", "eth0", "down");
+      const [sent, before] = [atClient().RetransSegs, timeouts(client)];
+      await until("sending again has failed", () => timeouts(client) >= before + 2);
+      assert.equal(atClient().RetransSegs, sent);
+      await inNetworkOf(client, "ip", "link", "set", "eth0", "up");
+      await node.dropTcp(server, 0);
+      assert.equal((await exchange).received, 100);
+      await assertRetransmits(watch, client, atClient);
     }),
 );
 

@@ -1,4 +1,5 @@
 /** What the preflight says of the cgroup hierarchy. */
+import type { ContainerCgroup } from "../../src/cgroup/hierarchy.ts";
 import { controllers, hierarchyMode, kubepodsRoot, pressure } from "../../src/doctor/cgroups.ts";
 import { assertFinding, type Expected, hostFiles } from "./doctor_files.ts";
 
@@ -80,7 +81,7 @@ Deno.test("pressure is missed where a collector wants it, and told otherwise", (
 
 Deno.test("a kubepods root is told with its driver, and what is in it", () => {
   using hierarchy = hostFiles({});
-  const container = (id: bigint, podUid: string) => ({ id, podUid, containerId: `${id}` }) as never;
+  const container = (id: bigint, podUid: string) => ({ id, podUid, containerId: `${id}` }) as ContainerCgroup;
   const containers = [container(1n, "a"), container(2n, "a"), container(3n, "b")];
   for (const [path, driver] of [["kubepods.slice", "systemd"], ["kubelet/kubepods", "cgroupfs"]] as const) {
     const kubepods = { id: 7n, level: 1, path };

@@ -1,0 +1,156 @@
+/** Hundreds of containers a minute, each of which says itself what it did. */
+import assert from "node:assert/strict";
+import { needsPrograms } from "../kernel/requirements.ts";
+import { LabNode } from "../lab/node.ts";
+import type { LabContainer, LabPod } from "../lab/pods.ts";
+import type { SyscallCounts, Transfer } from "../lab/workload.ts";
+import { AgentProcess, eventually, type Scrape, SHORT_INTERVALS } from "./agent.ts";
+import { counted, type Counts, labelsOf, LOAD_SETTINGS, mapEntries, plus } from "./load.ts";
+import { answered, finish, forget } from "./pod_changes.ts";
+import { Scraper } from "./scraper.ts";
+
+const ROUNDS = 10;
+/** Pods that stay and whose containers restart every round. */
+const STEADY_PODS = 4;
+const STEADY_CONTAINERS = ["a", "b", "c", "d"];
+/** Pods that come and go every round: an init container, then the main one. */
+const SHORT_PODS = 8;
+const MEBIBYTE = 1 << 20;
+
+Deno.test(
+  "over 300 containers that come and go under a scraper are counted once each and leave nothing",
+  needsPrograms,
+  async () => {
+    await using node = await LabNode.start();
+    const server = await node.addPod({ name: "server" });
+    const echo = await node.run(server.container(), ["tcp-server", "127.0.0.1", "0", "--mode", "echo"]);
+    const steady = await Promise.all(
+      Array.from(
+        { length: STEADY_PODS },
+        (_, index) =>
+          node.addPod({ name: `steady-${index}`, qosClass: "Burstable", containers: STEADY_CONTAINERS }),
+      ),
+    );
+    const containers = steady.flatMap((pod) => pod.containers);
+    const totals = new Totals(node, echo.port);
+    await using agent = await AgentProcess.ready({
+      ...node.agentEnvironment(),
+      ...LOAD_SETTINGS,
+      ...SHORT_INTERVALS,
+    });
+    await Promise.all(containers.map((container) => totals.work(container)));
+    const before = await agent.until("all is counted", (scrape) => totals.missing(scrape) === true);
+    const descriptors = countDescriptors(agent);
+
+    const existing = new Set(["server", ...steady.map(({ spec }) => spec.name)]);
+    let ended = 0;
+    await using scraper = Scraper.start(agent, (pod) => existing.has(pod));
+    for (let round = 0; round < ROUNDS; round++) {
+      const names = Array.from({ length: SHORT_PODS }, (_, index) => `job-${round}-${index}`);
+      const [pods] = await Promise.all([
+        Promise.all(names.map((name) => liveShortly(node, name, totals))),
+        Promise.all(containers.map(async (container) => {
+          await node.restartContainer(container);
+          await totals.work(container);
+        })),
+      ]);
+      for (const name of names) existing.add(name);
+      // Of two instances that end between two answers of the kubelet only one has a name.
+      await answered(node, 1);
+      await scraper.until("all is counted", (scrape) => totals.missing(scrape));
+      for (const pod of pods) {
+        existing.delete(pod.spec.name);
+        forget(node, pod);
+        for (const container of pod.containers) totals.forget(container);
+      }
+      ended += containers.length + pods.flatMap((pod) => pod.containers).length;
+    }
+    assert.ok(ended >= 300, `only ${ended} containers ended`);
+
+    const after = await scraper.until("only the present is in the maps", (scrape) => {
+      assert.equal(totals.missing(scrape), true);
+      return deepText(mapEntries(scrape)) === deepText(mapEntries(before)) || deepText(mapEntries(scrape));
+    });
+    assert.equal(after.sum("kpod_bpf_map_entries", { map: "cgroups" }), containers.length + 1);
+    assert.equal(after.sum("kpod_bpf_map_update_errors_total"), 0);
+    assert.equal(after.sum("kpod_unattributed_cgroups"), 0);
+    await eventually("no descriptor is left over", () => {
+      const now = countDescriptors(agent);
+      return now <= descriptors || `${now} instead of ${descriptors}`;
+    });
+    const growth = after.sum("process_resident_memory_bytes") - before.sum("process_resident_memory_bytes");
+    assert.ok(growth < 64 * MEBIBYTE, `${growth} bytes more in memory`);
+    // What the clients sent is what the server got.
+    const { received, passive } = counted(after, labelsOf(server.container()));
+    assert.deepEqual({ received, passive }, { received: totals.sent, passive: totals.connections });
+    console.log("DEBUG", { ended, scrapes: scraper.scrapes, growth, descriptors }, mapEntries(after));
+  },
+);
+
+/** What each container has done, by its own account, and whether a scrape says the same. */
+class Totals {
+  /** Bytes and connections of all containers. */
+  sent = 0;
+  connections = 0;
+  readonly #counts = new Map<LabContainer, Counts>();
+
+  constructor(private readonly node: LabNode, private readonly port: number) {}
+
+  /** Two processes do some work in a container, and end. */
+  async work(container: LabContainer): Promise<void> {
+    const times = 20 + Math.floor(Math.random() * 80);
+    await using calls = await this.node.run(container, ["syscalls"]);
+    await using client = await this.node.run(container, ["tcp-client", "127.0.0.1", String(this.port)]);
+    const [{ read, write, openat }, { sent, received }] = await Promise.all([
+      calls.go<SyscallCounts>(times),
+      client.send<Transfer>(`rr ${times} 500`),
+    ]);
+    this.sent += sent;
+    this.connections++;
+    const done = {
+      sent,
+      received,
+      active: 1,
+      reads: read.count,
+      writes: write.count,
+      failedOpens: openat.errors,
+    };
+    this.#counts.set(container, plus(this.#counts.get(container) ?? plus(), { ...plus(), ...done }));
+  }
+
+  forget(container: LabContainer): void {
+    this.#counts.delete(container);
+  }
+
+  /** True where a scrape has just these counts, else the first that differ. */
+  missing(scrape: Scrape): true | string {
+    for (const [container, done] of this.#counts) {
+      const found = counted(scrape, labelsOf(container));
+      if (deepText(found) !== deepText(done)) {
+        return `${container.pod.spec.name}/${container.name}: ${deepText(found)} instead of ${
+          deepText(done)
+        }`;
+      }
+    }
+    return true;
+  }
+}
+
+/** A pod of two containers that work one after the other; its cgroups are gone then, and it is still listed. */
+async function liveShortly(node: LabNode, name: string, totals: Totals): Promise<LabPod> {
+  const pod = await node.addPod({ name, containers: [{ name: "init", kind: "init" }, "main"] });
+  for (const container of pod.containers) {
+    await totals.work(container);
+    await node.stopContainer(container, { exitCode: 0, reason: "Completed" });
+  }
+  await finish(node, pod);
+  return pod;
+}
+
+function countDescriptors({ pid }: AgentProcess): number {
+  return [...Deno.readDirSync(`/proc/${pid}/fd`)].length;
+}
+
+function deepText(value: unknown): string {
+  return JSON.stringify(value);
+}

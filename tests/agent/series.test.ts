@@ -1,0 +1,59 @@
+/** What a pod costs in series: counted, and held against what the README says. */
+import assert from "node:assert/strict";
+import { seriesLines } from "../exposition.ts";
+import { ROOT } from "./agent.ts";
+import { assertGolden, assertLinted, needsPromtool } from "./golden_file.ts";
+import { referencePod } from "./reference_pod.ts";
+
+const GOLDEN = "reference_pod.prom";
+const README = Deno.readTextFileSync(`${ROOT}/README.md`);
+
+/** The most series that the reference pod may have. */
+const LIMITS = { minimal: 25, standard: 75, comprehensive: 260 } as const;
+type Profile = keyof typeof LIMITS;
+const PROFILES = Object.keys(LIMITS) as Profile[];
+
+async function count(profile: Profile): Promise<number> {
+  return seriesLines(await referencePod(profile)).length;
+}
+
+/** The row of the README's table that begins with these words, a number a profile. */
+function readmeRow(words: string): Record<Profile, number> {
+  const row = README.split("\n").find((line) => line.startsWith(`| ${words}`)) ?? "";
+  const cells = row.split("|").slice(2, 5).map((cell) => Number(cell.replaceAll(/[ ,]/g, "")));
+  const [minimal = NaN, standard = NaN, comprehensive = NaN] = cells;
+  return { minimal, standard, comprehensive };
+}
+
+for (const profile of PROFILES) {
+  Deno.test(`the reference pod has at most ${LIMITS[profile]} series in the profile ${profile}`, async () => {
+    const series = await count(profile);
+    assert.ok(series <= LIMITS[profile], `it has ${series}`);
+  });
+
+  Deno.test(`the README says how many series the reference pod has in the profile ${profile}`, async () => {
+    assert.equal(readmeRow("series a pod")[profile], await count(profile));
+  });
+}
+
+const RULE_OF_THUMB = [["at 3 kB", 3_000], ["at 8 kB", 8_000]] as const;
+
+Deno.test("the README's arithmetic for 100,000 pods adds up", () => {
+  const series = readmeRow("series a pod");
+  const all = readmeRow("million series");
+  for (const profile of PROFILES) {
+    assert.equal(all[profile], series[profile] * 100_000 / 1e6);
+    for (const [words, bytes] of RULE_OF_THUMB) {
+      const gigabytes = all[profile] * 1e6 * bytes / 1e9;
+      assert.equal(readmeRow(`GB of memory ${words}`)[profile], Math.round(gigabytes), `${profile} ${words}`);
+    }
+  }
+});
+
+Deno.test("every series of a pod, in the profile with all collectors, is the committed one", async () => {
+  const text = await referencePod("comprehensive");
+  // How full the disk of this machine is.
+  assertGolden(GOLDEN, text.replaceAll(/^(kpod_fs_\S+) \d+$/gm, "$1 0"));
+});
+
+Deno.test("promtool finds nothing to say about those either", needsPromtool, () => assertLinted(GOLDEN));

@@ -1,0 +1,231 @@
+/** Filesystem gauges against `df` in the containers' own mount namespaces, and mounts that never answer. */
+import assert from "node:assert/strict";
+import { filesystemCollector } from "../../src/collectors/filesystem.ts";
+import type { Limits } from "../../src/collectors/filesystem_sizes.ts";
+import type { LogFields } from "../../src/log.ts";
+import { LabNode } from "../lab/node.ts";
+import { FuseServer } from "./fuse.ts";
+import { LabCycle } from "./lab_cycle.ts";
+import { MountedProcess } from "./mounts.ts";
+import { needsFuse, needsLab } from "./requirements.ts";
+import { until } from "./until.ts";
+
+const LIMIT_MS = 10_000;
+const MEBIBYTE = 1 << 20;
+
+/** `size used available` in bytes by mount point. */
+type Sizes = ReadonlyMap<string, string>;
+
+/** A lab node with a pod of the containers `one` and `two`, and the collector over it. */
+async function setUp(limits: Limits = {}) {
+  await using stack = new AsyncDisposableStack();
+  const node = stack.use(await LabNode.start());
+  const pod = await node.addPod({ name: "a", containers: ["one", "two"] });
+  const lab = stack.use(new LabCycle(node));
+  const lines: string[] = [];
+  const log = (level: string) => (message: string, { container, mountpoint, type }: LogFields = {}) =>
+    void lines.push(`${level} ${message}: ${container} ${mountpoint} ${type}`);
+  const collector = filesystemCollector("/proc", { info: log("info"), warn: log("warn") }, limits);
+  let timeouts: number | undefined;
+  const owned = stack.move();
+  return {
+    pod,
+    lines,
+    timeouts: () => timeouts,
+    /** What the collector says of a container. */
+    async collect(container = "one"): Promise<Sizes> {
+      const sizes = new Map<string, string>();
+      for (const { name, type, samples } of await collector.collect(lab.next())) {
+        for (const { labels, ...sample } of samples) {
+          const value = "value" in sample ? sample.value : NaN;
+          if (name === "kpod_fs_timeouts_total") timeouts = value;
+          else assert.equal(type, "gauge");
+          if (labels.container !== container) continue;
+          const mountPoint = labels.mountpoint ?? "";
+          sizes.set(mountPoint, `${sizes.get(mountPoint) ?? ""} ${value}`.trim());
+        }
+      }
+      return sizes;
+    },
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
+/** What df shows in the process's mount namespace, but for what is mounted at a single file. */
+async function df(process: MountedProcess): Promise<Sizes> {
+  const text = await process.inside("df", "--block-size=1", "--output=target,size,used,avail");
+  return new Map(
+    text.trim().split("\n").slice(1).flatMap((line): [string, string][] => {
+      const [, target = "", sizes = ""] = /^(.*?) +(\d+ +\d+ +\d+)$/.exec(line) ?? [];
+      assert.notEqual(target, "", line);
+      return isDirectory(process, target) ? [[target, sizes.replaceAll(/ +/g, " ")]] : [];
+    }),
+  );
+}
+
+/** df prints a question mark for a control character. */
+function isDirectory({ pid }: MountedProcess, target: string): boolean {
+  return target.includes("?") || Deno.statSync(`/proc/${pid}/root${target}`).isDirectory;
+}
+
+function sorted(sizes: Sizes): [string, string][] {
+  return [...sizes].sort(([one], [other]) => one < other ? -1 : 1);
+}
+
+Deno.test("a container has the filesystems that df shows there, and their sizes", needsLab, async () => {
+  await using lab = await setUp();
+  await using process = await MountedProcess.start(
+    lab.pod.container("one"),
+    `
+      mkdir plain bound twice "a b" over shadow shadow/deep && touch file
+      mkdir "$(printf 'tab\\there')"
+      mount -t tmpfs -o size=8m,nr_inodes=1000 first plain
+      mkdir plain/inner && echo content > plain/inner/file && head -c 3000000 /dev/zero > plain/data
+      mount --bind plain/inner bound
+      mount --bind plain/inner/file file
+      mount -t tmpfs -o size=5m second twice
+      mkdir twice/again && mount --bind twice twice/again
+      mount -t tmpfs -o size=1m spaces "a b"
+      mount -t tmpfs -o size=2m tabs "$(printf 'tab\\there')"
+      mount -t tmpfs -o size=3m under over
+      mount -t tmpfs -o size=4m upper over
+      mount -t tmpfs -o size=6m hidden shadow/deep
+      mount -t tmpfs -o size=7m shadow shadow`,
+  );
+  const deadline = performance.now() + LIMIT_MS;
+  for (;;) {
+    const before = await df(process);
+    const collected = await lab.collect();
+    const isStill = JSON.stringify([...before]) === JSON.stringify([...await df(process)]);
+    if (!isStill && performance.now() < deadline) continue;
+    assert.deepEqual(
+      sorted(new Map([...collected].map(([path, size]) => [path.replaceAll("\t", "?"), size]))),
+      sorted(before),
+    );
+    const own = [...collected.keys()].filter((path) => path.startsWith(process.directory));
+    assert.deepEqual(
+      own.map((path) => path.slice(process.directory.length)).sort(),
+      ["/a b", "/over", "/plain", "/shadow", "/tab\there", "/twice"],
+    );
+    assert.equal(collected.get(`${process.directory}/over`), `${4 * MEBIBYTE} 0 ${4 * MEBIBYTE}`);
+    assert.deepEqual(lab.lines, []);
+    break;
+  }
+});
+
+Deno.test(
+  "only a file of a filesystem is mounted: it does not count, though it is asked about",
+  needsLab,
+  async () => {
+    await using lab = await setUp();
+    await using process = await MountedProcess.start(
+      lab.pod.container("one"),
+      `
+      mkdir all part && touch file
+      mount -t tmpfs -o size=8m gone all && mkdir all/part && echo content > all/file
+      mount --bind all/file file
+      umount all
+      mount -t tmpfs -o size=9m gone all && mkdir all/part && mount --bind all/part part
+      umount all`,
+    );
+    for (let cycle = 0; cycle < 2; cycle++) {
+      const collected = await lab.collect();
+      assert.equal(collected.get(`${process.directory}/part`)?.split(" ")[0], String(9 * MEBIBYTE));
+      assert.equal(collected.get(`${process.directory}/file`), undefined);
+    }
+  },
+);
+
+Deno.test("roots are closed again", needsLab, async () => {
+  await using lab = await setUp();
+  await using _one = await MountedProcess.start(lab.pod.container("one"), "");
+  await using _two = await MountedProcess.start(lab.pod.container("two"), "");
+  const open = () => [...Deno.readDirSync("/proc/self/fd")].length;
+  await lab.collect();
+  const before = open();
+  for (let cycle = 0; cycle < 20; cycle++) await lab.collect();
+  assert.equal(open(), before);
+});
+
+/** Commands that mount a FUSE filesystem which nobody serves, with its other end as descriptor 9. */
+const dead = (name: string) =>
+  `mkdir ${name}; exec 9<>/dev/fuse; mount -i -t fuse -o fd=9,rootmode=40000,user_id=0,group_id=0 ${name} ${name}`;
+
+/** Runs a cycle that must not have waited for the call. */
+async function collectAtOnce(
+  lab: Awaited<ReturnType<typeof setUp>>,
+  container: string,
+  callMs: number,
+): Promise<Sizes> {
+  const began = performance.now();
+  const sizes = await lab.collect(container);
+  assert.ok(performance.now() - began < callMs / 2, "the cycle waited");
+  return sizes;
+}
+
+Deno.test(
+  "a mount that never answers delays nothing, is told and counted once, and recovers",
+  needsFuse,
+  async () => {
+    const callMs = 2000;
+    await using lab = await setUp({ callMs });
+    await using server = new FuseServer();
+    await using one = await MountedProcess.start(
+      lab.pod.container("one"),
+      `mkdir healthy; mount -t tmpfs -o size=8m tmpfs healthy; ${dead("dead")}`,
+    );
+    await using _two = await MountedProcess.start(lab.pod.container("two"), "", one);
+    const [healthy, gone] = [`${one.directory}/healthy`, `${one.directory}/dead`];
+    const assertOnlyHealthy = async () => {
+      for (const container of ["one", "two"]) {
+        const sizes = await collectAtOnce(lab, container, callMs);
+        assert.deepEqual(
+          [sizes.has("/"), sizes.has(healthy), sizes.has(gone)],
+          [true, true, false],
+          container,
+        );
+      }
+    };
+    await assertOnlyHealthy();
+    await until("the call comes to its time limit", () => lab.lines.length > 0);
+    await assertOnlyHealthy();
+    assert.equal(lab.timeouts(), 1);
+    assert.equal(lab.lines.length, 1, lab.lines.join("\n"));
+    assert.match(
+      lab.lines[0] ?? "",
+      new RegExp(`^warn filesystem does not answer: left out until it does: (one|two) ${gone} fuse$`),
+    );
+
+    server.start(one.pid, 9, { blocks: 1000n, free: 300n, available: 200n });
+    const deadline = performance.now() + LIMIT_MS;
+    for (;;) {
+      const sizes = await lab.collect("two");
+      const size = sizes.get(gone);
+      if (size === undefined && performance.now() < deadline) continue;
+      assert.equal(size, `${1000 * 4096} ${700 * 4096} ${200 * 4096}`);
+      break;
+    }
+    assert.equal((await lab.collect("one")).get(gone), `${1000 * 4096} ${700 * 4096} ${200 * 4096}`);
+    assert.match(lab.lines.slice(1).join("\n"), /^info filesystem answers again: (one|two) .* fuse$/);
+    assert.equal(lab.timeouts(), 1);
+  },
+);
+
+Deno.test("thirty mounts that never answer leave the others their place", needsFuse, async () => {
+  const [count, most, callMs] = [30, 24, 1000];
+  await using lab = await setUp({ callMs });
+  const each = `for i in $(seq ${count}); do ${dead('"dead$i"')}; sleep 1000 & done; exec 9<&-`;
+  await using one = await MountedProcess.start(
+    lab.pod.container("one"),
+    `${each}\nmkdir healthy; mount -t tmpfs -o size=8m tmpfs healthy`,
+  );
+  const healthy = `${one.directory}/healthy`;
+  for (const told of [0, most + 1, most + 1]) {
+    await until("the calls come to their time limit", () => lab.lines.length >= told);
+    const sizes = await collectAtOnce(lab, "one", callMs);
+    assert.equal(sizes.get(healthy), `${8 * MEBIBYTE} 0 ${8 * MEBIBYTE}`);
+    assert.deepEqual([...sizes.keys()].filter((path) => path.includes("/dead")), []);
+    assert.equal(lab.lines.length, told, lab.lines.join("\n"));
+  }
+  assert.equal(lab.timeouts(), most);
+});

@@ -1,0 +1,234 @@
+/** Filesystem gauges over stand-ins for processes, mounts and filesystems that answer, do not, or do so late. */
+import assert from "node:assert/strict";
+import { filesystemCollector, type FilesystemCycle } from "../../src/collectors/filesystem.ts";
+import { type FakeFilesystem, FakeHost } from "./fake_host.ts";
+import { kernelFile, PROCESSES } from "./kernel_files.ts";
+
+/** Patience of the tests: what is to come in time is there at once. */
+const WAIT_MS = 20;
+
+const ROOT = "1 0 0:1 / / rw - overlay overlay rw";
+const PAUSE = 0;
+
+/** A host with containers, each with one process. */
+function setUp(containers: Readonly<Record<string, number>> = { main: 7 }) {
+  const host = new FakeHost();
+  const lines: string[] = [];
+  const log = (level: string) => (message: string, fields: object = {}) =>
+    void lines.push(`${level} ${message} ${Object.values(fields).join(" ")}`);
+  const collector = filesystemCollector("/proc", { info: log("info"), warn: log("warn") }, {
+    waitMs: WAIT_MS,
+    open: (path) => host.open(path),
+  });
+  const targets = Object.keys(containers).map((container) => ({
+    podUid: "u",
+    labels: { namespace: "n", pod: "p", container, node: "k" },
+  }));
+  const live = () =>
+    targets.map((target, index) => ({ id: BigInt(index + 10), path: "", podUid: "u", target }));
+  const cycle: FilesystemCycle = {
+    targets: { live },
+    files: { text: (id) => `${Object.values(containers)[Number(id) - 10] ?? ""}\n` },
+  };
+  return {
+    host,
+    lines,
+    cycle,
+    /** Runs a cycle; returns `container mountpoint capacity usage available`, in order. */
+    async collect(of: FilesystemCycle = cycle): Promise<string[]> {
+      const families = await collector.collect(of);
+      assert.equal(host.openRoots, 0, "a root was left open");
+      const [capacity, usage, available] = families.map((family) => {
+        assert.ok(family.type !== "histogram");
+        return family.samples;
+      });
+      return (capacity ?? []).map(({ labels, value }, index) =>
+        [labels.container, labels.mountpoint, value, usage?.[index]?.value, available?.[index]?.value].join(
+          " ",
+        )
+      ).sort();
+    },
+    async timeouts(): Promise<number | undefined> {
+      const families = await collector.collect({ ...cycle, targets: { live: () => [] } });
+      const family = families.find(({ name }) => name === "kpod_fs_timeouts_total");
+      return family?.type === "counter" ? family.samples[0]?.value : undefined;
+    },
+  };
+}
+
+Deno.test("a real container's filesystems are shown as df shows them, and files for none", async () => {
+  const { host, collect } = setUp();
+  host.mountinfo(7, kernelFile(PROCESSES.writer, "mountinfo"));
+  host.files = ["/etc/hosts", "/dev/termination-log", "/etc/hostname", "/etc/resolv.conf"];
+  host.set("/proc/acpi", { blocks: 0 });
+  const expected = ["/", "/data", "/dev", "/dev/shm", "/mem"].map((path) => `main ${path} 1000 700 250`);
+  assert.deepEqual(await collect(), expected);
+  const first = host.asked.length;
+  assert.deepEqual(await collect(), expected);
+  assert.equal(host.asked.length - first, 6, "what is a file is not asked again");
+});
+
+const LEFT_OUT: readonly [what: string, filesystem: FakeFilesystem][] = [
+  ["without a size", { blocks: 0 }],
+  ["that is unmounted meanwhile, so that its path leads elsewhere", { mountId: 1 }],
+  ["whose daemon has died", { error: 107 }],
+  ["that may not be entered", { error: 13 }],
+  ["of a process that ends meanwhile", { error: 2 }],
+];
+
+for (const [what, filesystem] of LEFT_OUT) {
+  Deno.test(`a filesystem ${what} is left out, without a word`, async () => {
+    const { host, lines, collect } = setUp();
+    host.mounts(7, [ROOT, "2 1 0:2 / /mnt rw - nfs4 server:/ rw"]);
+    host.set("/mnt", filesystem);
+    assert.deepEqual(await collect(), ["main / 1000 700 250"]);
+    assert.deepEqual(lines, []);
+  });
+}
+
+Deno.test("a file that is mounted makes way for a directory of its filesystem", async () => {
+  const { host, collect } = setUp();
+  host.mounts(7, [
+    "2 1 8:1 /pod/hosts /a rw - ext4 /dev/x rw",
+    "3 1 8:1 /pod/volume /longer rw - ext4 /dev/x rw",
+  ]);
+  host.files = ["/a"];
+  assert.deepEqual(await collect(), ["main /longer 1000 700 250"]);
+});
+
+Deno.test("containers share the answer for the same part of a filesystem, not for another part", async () => {
+  const { host, collect } = setUp({ one: 7, two: 8, other: 9 });
+  for (const pid of [7, 8]) host.mounts(pid, [`${pid} 1 8:1 /volume /${pid} rw - xfs /dev/x rw,prjquota`]);
+  host.mounts(9, ["9 1 8:1 /project /9 rw - xfs /dev/x rw,prjquota"]);
+  host.set("/9", { blocks: 10 });
+  assert.deepEqual(await collect(), [
+    "one /7 1000 700 250",
+    "other /9 10 7 2.5",
+    "two /8 1000 700 250",
+  ]);
+  assert.deepEqual(host.asked.toSorted(), ["/8", "/9"]);
+});
+
+Deno.test("of two instances of a container the newer one with a process counts", async () => {
+  const { host, cycle, collect } = setUp();
+  host.mounts(7, ["1 0 0:1 / /old rw - overlay overlay rw"]);
+  host.mounts(8, ["1 0 0:2 / /new rw - overlay overlay rw"]);
+  const [instance] = cycle.targets.live();
+  assert.ok(instance);
+  const live = [5n, 6n, 9n].map((id) => ({ ...instance, id }));
+  const procs = new Map([[5n, "7\n"], [6n, "8\n"], [9n, ""]]);
+  const overlap = { targets: { live: () => live }, files: { text: (id: bigint) => procs.get(id) } };
+  assert.deepEqual(await collect(overlap), ["main /new 1000 700 250"]);
+});
+
+Deno.test("sandboxes and processes that have ended are passed over", async () => {
+  const { host, cycle, collect } = setUp({ main: 6 });
+  const live = cycle.targets.live().map((each) => ({ ...each, target: undefined }));
+  host.mounts(6, [ROOT]);
+  assert.deepEqual(await collect({ ...cycle, targets: { live: () => live } }), []);
+  host.forget(6);
+  assert.deepEqual(await collect(), []);
+});
+
+Deno.test("processes that may not be looked at are reported once, with the capability, and others are shown", async () => {
+  const { host, lines, collect } = setUp({ one: 7, two: 8, three: 9 });
+  for (const pid of [7, 8, 9]) host.mounts(pid, [`1 0 0:${pid} / / rw - overlay overlay rw`]);
+  host.deny(7, 8);
+  for (let cycle = 0; cycle < 3; cycle++) assert.deepEqual(await collect(), ["three / 1000 700 250"]);
+  assert.equal(lines.length, 1, lines.join("\n"));
+  assert.match(lines[0] ?? "", /^warn .*CAP_SYS_PTRACE n p two /);
+});
+
+Deno.test("a filesystem that does not answer delays nothing else, and is asked once, however many show it", async () => {
+  const { host, lines, collect, timeouts } = setUp({ one: 7, two: 8 });
+  for (const pid of [7, 8]) {
+    host.mounts(pid, [
+      `1 0 0:${pid} / / rw - overlay overlay rw`,
+      `${pid} 1 0:99 /${pid} /dead rw - nfs4 server:/ rw`,
+    ]);
+  }
+  host.set("/dead", { answer: "never" });
+  const healthy = ["one / 1000 700 250", "two / 1000 700 250"];
+  const began = performance.now();
+  for (let cycle = 0; cycle < 3; cycle++) assert.deepEqual(await collect(), healthy);
+  assert.ok(performance.now() - began < 3 * WAIT_MS + 1000);
+  const calls = () => host.asked.filter((path) => path === "/dead").length;
+  assert.equal(calls(), 1);
+  assert.deepEqual(lines, []);
+
+  host.timeOut("/dead");
+  for (let cycle = 0; cycle < 3; cycle++) assert.deepEqual(await collect(), healthy);
+  assert.equal(calls(), 1, "nobody asks while the call hangs");
+  assert.deepEqual(lines, ["warn filesystem does not answer: left out until it does n p two /dead nfs4"]);
+  assert.equal(await timeouts(), 1);
+
+  host.release("/dead");
+  assert.equal((await collect()).length, 4);
+  assert.equal((await collect()).length, 4);
+  assert.deepEqual(lines.slice(1), ["info filesystem answers again n p two /dead nfs4"]);
+});
+
+Deno.test("a filesystem that is gone when its call comes back is forgotten; one that hangs again is not told twice", async () => {
+  const { host, lines, collect } = setUp();
+  const mounts = [ROOT, "2 1 0:2 / /dead rw - fuse.x x rw"];
+  host.mounts(7, mounts);
+  host.set("/dead", { answer: "never" });
+  await collect();
+  host.timeOut("/dead");
+  await collect();
+  host.releaseOnly("/dead");
+  await collect();
+  host.timeOut("/dead");
+  await collect();
+  assert.equal(lines.length, 1, lines.join("\n"));
+  host.mounts(7, [ROOT]);
+  host.release("/dead");
+  await collect();
+  host.mounts(7, mounts);
+  await collect();
+  assert.equal(lines.length, 1, "it was another filesystem that answered");
+});
+
+Deno.test("what lies behind a dead filesystem is out of reach there, but not where else it is mounted", async () => {
+  const { host, collect } = setUp({ one: 7, two: 8 });
+  host.mounts(7, [
+    "1 0 0:7 / / rw - overlay overlay rw",
+    "2 1 0:99 / /dead rw - nfs4 s:/ rw",
+    "3 2 8:1 /v /dead/v rw - ext4 /dev/x rw",
+  ]);
+  host.mounts(8, ["1 0 0:8 / / rw - overlay overlay rw", "4 1 8:1 /v /v rw - ext4 /dev/x rw"]);
+  host.set("/dead", { answer: "never" });
+  host.set("/dead/v", { answer: "never" });
+  const healthy = ["one / 1000 700 250", "two / 1000 700 250", "two /v 1000 700 250"];
+  assert.deepEqual(await collect(), healthy);
+  host.timeOut("/dead");
+  host.timeOut("/dead/v");
+  assert.deepEqual(await collect(), healthy);
+});
+
+Deno.test("an answer that comes too late is the next cycle's, if that has none of its own in time", async () => {
+  const { host, lines, collect } = setUp();
+  host.mounts(7, [ROOT, "2 1 0:2 / /slow rw - nfs4 s:/ rw"]);
+  host.set("/slow", { answer: "never" });
+  assert.deepEqual(await collect(), ["main / 1000 700 250"]);
+  host.answer("/slow", { blocks: 10 });
+  await new Promise((resolve) => setTimeout(resolve, PAUSE));
+  assert.deepEqual(await collect(), ["main / 1000 700 250", "main /slow 10 7 2.5"]);
+  assert.deepEqual(await collect(), ["main / 1000 700 250"], "it is used once");
+  assert.deepEqual(lines, []);
+});
+
+Deno.test("however many filesystems hang, no more calls are made than may, and local ones are shown", async () => {
+  const { host, lines, collect } = setUp();
+  const dead = Array.from({ length: 60 }, (_, index) => `/dead${index}`);
+  const mounts = dead.map((path, index) => `${index + 10} 1 0:${index + 10} / ${path} rw - nfs4 s:/ rw`);
+  host.mounts(7, [...mounts, ROOT, "2 1 0:2 / /tmp rw - tmpfs tmpfs rw"]);
+  for (const path of dead) host.set(path, { answer: "never" });
+  for (let cycle = 0; cycle < 5; cycle++) {
+    assert.deepEqual(await collect(), ["main / 1000 700 250", "main /tmp 1000 700 250"]);
+    for (const path of dead) host.timeOut(path);
+  }
+  const asked = dead.filter((path) => host.asked.includes(path)).length;
+  assert.equal(asked, 24);
+  assert.equal(lines.filter((line) => line.startsWith("warn too many")).length, 1);
+});
