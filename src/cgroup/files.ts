@@ -35,17 +35,25 @@ export class CgroupFiles implements Disposable {
   /**
    * Reads the files of these cgroups, and lets go of all others.
    *
-   * @throws {NativeError} where the process may open no more files, or another hindrance is none of a single cgroup.
+   * @throws {NativeError} where the process may open no more files, or another hindrance is none of a single cgroup;
+   * the files of cgroups that could be opened have been read all the same.
    */
   refresh(hierarchy: HostRoot, cgroups: readonly CgroupDirectory[]): void {
     if (hierarchy !== this.#hierarchy) this.close();
     this.#hierarchy = hierarchy;
     this.#set ??= FileSet.open();
     this.#closeAllBut(new Set(cgroups.map((cgroup) => cgroup.id)));
+    let hindrance: unknown;
     for (const cgroup of cgroups) {
-      if (!this.#slots.has(cgroup.id)) this.#slots.set(cgroup.id, this.#open(this.#set, hierarchy, cgroup));
+      if (this.#slots.has(cgroup.id)) continue;
+      try {
+        this.#slots.set(cgroup.id, this.#open(this.#set, hierarchy, cgroup));
+      } catch (error) {
+        hindrance ??= error;
+      }
     }
     this.#read(this.#set);
+    if (hindrance !== undefined) throw hindrance;
   }
 
   close(): void {
@@ -73,7 +81,9 @@ export class CgroupFiles implements Disposable {
       try {
         slots.set(name, set.add(hierarchy, `${cgroup.path}/${name}`));
       } catch (error) {
-        if (!isAbsent(error)) throw error;
+        if (isAbsent(error)) continue;
+        for (const slot of slots.values()) set.remove(slot);
+        throw error;
       }
     }
     return slots;

@@ -1,6 +1,6 @@
 /** A collector over files of the containers' cgroups, described by tables of its families. */
 import type { Target } from "../cgroup/targets.ts";
-import type { Family, Labels, Sample } from "../metrics/family.ts";
+import type { Labels, Sample, SimpleFamily } from "../metrics/family.ts";
 import type { Collector, Cycle } from "./collector.ts";
 import { type Count, type Counters, TargetTotals } from "./target_totals.ts";
 
@@ -29,17 +29,22 @@ export interface CgroupCollectorDescription {
   readonly subkeyLabel?: { readonly name: string; readonly value: (subkey: string) => string };
 }
 
+/** A collector that needs no eBPF programs. */
+export interface CgroupCollector extends Collector {
+  collect(cycle: Pick<Cycle, "targets" | "files">): SimpleFamily[];
+}
+
 interface Row {
   /** Shared by the families. */
   readonly labels: Labels;
   readonly counters: Counters;
 }
 
-export function cgroupCollector(description: CgroupCollectorDescription): Collector {
+export function cgroupCollector(description: CgroupCollectorDescription): CgroupCollector {
   const totals = new TargetTotals();
   let readings = new Map<bigint, { target: Target; reading: Reading }>();
 
-  function read({ targets, files }: Cycle): void {
+  function read({ targets, files }: Pick<Cycle, "targets" | "files">): void {
     const next: typeof readings = new Map();
     for (const { id, target } of targets.live()) {
       if (target === undefined) continue;
@@ -60,7 +65,7 @@ export function cgroupCollector(description: CgroupCollectorDescription): Collec
   }
 
   /** What has been counted for each series that there may be; those of one target that are called the same are one. */
-  function counterRows({ targets }: Cycle): Row[] {
+  function counterRows({ targets }: Pick<Cycle, "targets">): Row[] {
     const counts = [...readings.values()].flatMap(({ target, reading }) => countsOf(target, reading));
     const { name, value } = description.subkeyLabel ?? {};
     const names = new Map<string, string>();
@@ -91,7 +96,7 @@ export function cgroupCollector(description: CgroupCollectorDescription): Collec
   return {
     name: description.name,
     files: description.files,
-    collect(cycle: Cycle): Family[] {
+    collect(cycle) {
       read(cycle);
       const rows = description.counters.length === 0 ? [] : counterRows(cycle);
       return [

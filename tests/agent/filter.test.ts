@@ -91,13 +91,13 @@ Deno.test("filtered pods do not make the agent ask the kubelet", needsPrograms, 
   const pod = await node.addPod({ name: "proxy", namespace: "kube-system" });
   await using agent = await start(node, EARLY_POLLS_ONLY);
   // The first cycle does not wait for the first answer, and asks again.
-  await cycles(agent, 3);
+  await cycles(agent, 2);
   const { requests: first } = node.kubelet;
   assert.ok(first <= 2, `${first} requests`);
   await load(node, pod.container());
   await node.restartContainer(pod.container());
   await load(node, pod.container());
-  await cycles(agent, 3);
+  await cycles(agent, 2);
   assert.equal(node.kubelet.requests, first, "for a pod that is known to be filtered");
   // Until it has been listed nobody knows that it is.
   const late = await node.addPod({ name: "late", namespace: "kube-public" });
@@ -105,7 +105,7 @@ Deno.test("filtered pods do not make the agent ask the kubelet", needsPrograms, 
   await agent.until("it is known", (scrape) => scrape.sum("kpod_discovery_pods") === 2);
   const { requests } = node.kubelet;
   assert.ok(requests <= first + 2, `${requests} requests`);
-  const scrape = await cycles(agent, 3);
+  const scrape = await cycles(agent, 2);
   assert.equal(node.kubelet.requests, requests, "for a pod that turned out to be filtered");
   assert.deepEqual(podsOf(scrape), []);
   assert.equal(scrape.sum("kpod_unattributed_cgroups"), 0);

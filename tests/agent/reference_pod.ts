@@ -6,6 +6,7 @@ import type { Pod } from "../../src/discovery/pod.ts";
 import { createLogger } from "../../src/log.ts";
 import { SLOTS } from "../../src/metrics/histogram.ts";
 import { renderFamilies } from "../../src/metrics/registry.ts";
+import { HostRoot } from "../../src/native/host_files.ts";
 import { FakeKernel } from "../unit/fake_kernel.ts";
 import { kernelFile, LIMITED, PROCESSES, WRITER } from "../unit/kernel_files.ts";
 
@@ -15,7 +16,6 @@ const PID = 42;
 const CGROUP = `kubepods.slice/kubepods-pod${
   UID.replaceAll("-", "_")
 }.slice/cri-containerd-${CONTAINER}.scope`;
-const MOUNTINFO = "945 727 254:0 / / rw,relatime - ext4 /dev/vda rw\n";
 
 /** A container that meets its limits says most of itself; it does no I/O, which another one does. */
 const CGROUP_FILES: Readonly<Record<string, string>> = {
@@ -58,7 +58,7 @@ export async function referencePod(profile: Config["profile"]): Promise<string> 
     KPOD_PROC_ROOT: `${directory}/proc`,
     KPOD_SYS_ROOT: `${directory}/sys`,
   }, { arch: "x86_64", programDirectory: directory, hostname: "node1" });
-  const id = writeFiles(directory);
+  const id = await writeFiles(directory);
   const kernel = kernelOf(id, config.syscalls.tracked.map(({ number }) => number));
   const log = createLogger("error", "text");
   const agent = new Agent(
@@ -85,16 +85,19 @@ export async function referencePod(profile: Config["profile"]): Promise<string> 
 }
 
 /** Returns the cgroup's id. */
-function writeFiles(directory: string): bigint {
+async function writeFiles(directory: string): Promise<bigint> {
   const write = (path: string, text: string) => {
     Deno.mkdirSync(`${directory}/${path.slice(0, path.lastIndexOf("/"))}`, { recursive: true });
     Deno.writeTextFileSync(`${directory}/${path}`, text);
   };
   write("cgroup/cgroup.controllers", "cpuset cpu io memory pids\n");
   for (const [name, text] of Object.entries(CGROUP_FILES)) write(`cgroup/${CGROUP}/${name}`, text);
-  write(`proc/${PID}/mountinfo`, MOUNTINFO);
   write(`proc/${PID}/net/dev`, kernelFile(PROCESSES.writer, "net/dev"));
   Deno.mkdirSync(`${directory}/proc/${PID}/root`);
+  using root = HostRoot.open(`${directory}/proc/${PID}/root`);
+  // The mount that this directory is on: another one would not be taken for the container's.
+  const { mountId = 0 } = await root.statfs(".", 1_000, "reference pod");
+  write(`proc/${PID}/mountinfo`, `${mountId} 1 254:0 / / rw,relatime - ext4 /dev/vda rw\n`);
   write("sys/dev/block/254:0/uevent", "MAJOR=254\nMINOR=0\nDEVNAME=vda\nDEVTYPE=disk\n");
   return BigInt(Deno.statSync(`${directory}/cgroup/${CGROUP}`).ino ?? 0);
 }

@@ -21,6 +21,10 @@ async function count(profile: Profile): Promise<number> {
 function readmeRow(words: string): Record<Profile, number> {
   const row = README.split("\n").find((line) => line.startsWith(`| ${words}`)) ?? "";
   const cells = row.split("|").slice(2, 5).map((cell) => Number(cell.replaceAll(/[ ,]/g, "")));
+  assert.ok(
+    cells.length === 3 && cells.every(Number.isFinite),
+    `the README has no three numbers of ${words}`,
+  );
   const [minimal = NaN, standard = NaN, comprehensive = NaN] = cells;
   return { minimal, standard, comprehensive };
 }
@@ -40,7 +44,7 @@ const RULE_OF_THUMB = [["at 3 kB", 3_000], ["at 8 kB", 8_000]] as const;
 
 Deno.test("the README's arithmetic for 100,000 pods adds up", () => {
   const series = readmeRow("series a pod");
-  const all = readmeRow("million series");
+  const all = readmeRow("million series of 100,000");
   for (const profile of PROFILES) {
     assert.equal(all[profile], series[profile] * 100_000 / 1e6);
     for (const [words, bytes] of RULE_OF_THUMB) {

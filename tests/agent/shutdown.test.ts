@@ -140,7 +140,12 @@ Deno.test(
       assert.match(reason ?? "", /\/nonexistent\/\w+\.bpf\.o|deno task build/);
     }
     // Absent is not zero.
-    assert.equal(scrape.series.filter(({ name }) => /^kpod_(?:cpu|net|mem|syscall)_/.test(name)).length, 0);
+    assert.equal(
+      scrape.series.filter(({ name }) =>
+        /^kpod_(?:cpu_(?:runqueue|context)|net_tcp|mem_(?:oom|major)|syscall)_/.test(name)
+      ).length,
+      0,
+    );
     const { log } = await stop(agent, "SIGTERM");
     assertSays(log, ["signal is not available", '"signal":"tcp_rtt"']);
   },

@@ -59,14 +59,7 @@ export class MountedProcess implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.end();
-    // Only empty directories: whatever was mounted there went with the namespace.
-    for (const path of bottomUp(this.directory)) Deno.removeSync(path);
+    // Empty directories and files: what was mounted there went with the namespace.
+    await Deno.remove(this.directory, { recursive: true });
   }
-}
-
-function bottomUp(directory: string): string[] {
-  return [
-    ...[...Deno.readDirSync(directory)].flatMap(({ name }) => bottomUp(`${directory}/${name}`)),
-    directory,
-  ];
 }

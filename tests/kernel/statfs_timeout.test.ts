@@ -49,9 +49,9 @@ async function codeOf(promise: Promise<unknown>): Promise<string> {
 }
 
 /** Waits until the kernel has let go of all calls that hung. */
-async function released(root: HostRoot, relative: string): Promise<string> {
+async function released(root: HostRoot, relative: string, key?: string): Promise<string> {
   for (let attempt = 0; attempt < 500; attempt++) {
-    const code = await codeOf(root.statfs(relative, 1000));
+    const code = await codeOf(root.statfs(relative, 1000, key));
     if (code !== "EBUSY" && code !== "EAGAIN") return code;
     await new Promise((resolve) => setTimeout(resolve, 2));
   }
@@ -76,6 +76,16 @@ Deno.test("a mount that never answers costs its time limit once, then nothing, a
     assert.equal(await codeOf(root.statfs(".", 5000)), "no error");
     await end();
     assert.notEqual(await released(root, dead), "still hangs");
+  }));
+
+Deno.test("calls with the key of one that hangs are refused, whatever their path, until it is let go", () =>
+  withDeadMount(async (path, end) => {
+    using root = HostRoot.open(parent(path));
+    assert.equal(await codeOf(root.statfs(name(path), TIMEOUT_MS, "key")), "ETIMEDOUT");
+    assert.equal(await codeOf(root.statfs(".", 60_000, "key")), "EBUSY");
+    assert.equal(await codeOf(root.statfs(".", 5000, "another")), "no error");
+    await end();
+    assert.equal(await released(root, ".", "key"), "no error");
   }));
 
 Deno.test("the lookup of a path on a dead mount is limited as well", () =>

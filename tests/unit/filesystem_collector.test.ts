@@ -56,17 +56,28 @@ function setUp(containers: Readonly<Record<string, number>> = { main: 7 }) {
   };
 }
 
-Deno.test("a real container's filesystems are shown as df shows them, and files for none", async () => {
-  const { host, collect } = setUp();
-  host.mountinfo(7, kernelFile(PROCESSES.writer, "mountinfo"));
-  host.files = ["/etc/hosts", "/dev/termination-log", "/etc/hostname", "/etc/resolv.conf"];
-  host.set("/proc/acpi", { blocks: 0 });
-  const expected = ["/", "/data", "/dev", "/dev/shm", "/mem"].map((path) => `main ${path} 1000 700 250`);
-  assert.deepEqual(await collect(), expected);
-  const first = host.asked.length;
-  assert.deepEqual(await collect(), expected);
-  assert.equal(host.asked.length - first, 6, "what is a file is not asked again");
-});
+const FILES = ["/etc/hosts", "/dev/termination-log", "/etc/hostname", "/etc/resolv.conf"];
+const REAL: readonly [process: keyof typeof PROCESSES, shown: string[], asked: number][] = [
+  ["writer", ["/", "/data", "/dev", "/dev/shm", "/mem"], 6],
+  // Only files of the node's own filesystem are mounted here.
+  ["hostNetwork", ["/", "/dev", "/dev/shm"], 3],
+];
+
+for (const [process, shown, asked] of REAL) {
+  Deno.test(`a real container's filesystems are shown as df shows them, and files for none: ${process}`, async () => {
+    const { host, collect } = setUp();
+    host.mountinfo(7, kernelFile(PROCESSES[process], "mountinfo"));
+    host.files = FILES;
+    host.set("/proc/acpi", { blocks: 0 });
+    const expected = shown.map((path) => `main ${path} 1000 700 250`);
+    assert.deepEqual(await collect(), expected);
+    for (let cycle = 0; cycle < 3; cycle++) {
+      const before = host.asked.length;
+      assert.deepEqual(await collect(), expected);
+      assert.equal(host.asked.length - before, asked, "what is a file is not asked again");
+    }
+  });
+}
 
 const LEFT_OUT: readonly [what: string, filesystem: FakeFilesystem][] = [
   ["without a size", { blocks: 0 }],
@@ -145,10 +156,11 @@ Deno.test("a filesystem that does not answer delays nothing else, and is asked o
     host.mounts(pid, [
       `1 0 0:${pid} / / rw - overlay overlay rw`,
       `${pid} 1 0:99 /${pid} /dead rw - nfs4 server:/ rw`,
+      `1${pid} 1 0:98 /${pid} /nfs rw - nfs4 other:/ rw`,
     ]);
   }
   host.set("/dead", { answer: "never" });
-  const healthy = ["one / 1000 700 250", "two / 1000 700 250"];
+  const healthy = ["one", "two"].flatMap((name) => [`${name} / 1000 700 250`, `${name} /nfs 1000 700 250`]);
   const began = performance.now();
   for (let cycle = 0; cycle < 3; cycle++) assert.deepEqual(await collect(), healthy);
   assert.ok(performance.now() - began < 3 * WAIT_MS + 1000);
@@ -157,14 +169,14 @@ Deno.test("a filesystem that does not answer delays nothing else, and is asked o
   assert.deepEqual(lines, []);
 
   host.timeOut("/dead");
-  for (let cycle = 0; cycle < 3; cycle++) assert.deepEqual(await collect(), healthy);
+  for (let cycle = 0; cycle < 50; cycle++) assert.deepEqual(await collect(), healthy);
   assert.equal(calls(), 1, "nobody asks while the call hangs");
   assert.deepEqual(lines, ["warn filesystem does not answer: left out until it does n p two /dead nfs4"]);
   assert.equal(await timeouts(), 1);
 
   host.release("/dead");
-  assert.equal((await collect()).length, 4);
-  assert.equal((await collect()).length, 4);
+  assert.equal((await collect()).length, 6);
+  assert.equal((await collect()).length, 6);
   assert.deepEqual(lines.slice(1), ["info filesystem answers again n p two /dead nfs4"]);
 });
 
@@ -231,4 +243,6 @@ Deno.test("however many filesystems hang, no more calls are made than may, and l
   const asked = dead.filter((path) => host.asked.includes(path)).length;
   assert.equal(asked, 24);
   assert.equal(lines.filter((line) => line.startsWith("warn too many")).length, 1);
+  for (const path of dead) host.release(path);
+  assert.equal((await collect()).length, 2 + dead.length, "all places are free again");
 });

@@ -182,6 +182,9 @@ Deno.test("a filesystem's size is what statfs says", () =>
     const { dev } = await Deno.stat(path);
     assert.equal(size.device, `${Math.floor(dev / 256)}:${dev % 256}`);
     assert.ok(size.availableBytes <= size.freeBytes && size.freeBytes <= size.capacityBytes);
+    assert.equal(size.isDirectory, true);
+    Deno.writeTextFileSync(`${path}/file`, "");
+    assert.equal((await root.statfs("file", 5000)).isDirectory, false);
     await assert.rejects(root.statfs("none", 5000), { code: "ENOENT" });
     await assert.rejects(root.statfs("/", 5000), { code: "EXDEV" });
   }));
