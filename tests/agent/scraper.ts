@@ -7,7 +7,7 @@ import type { AgentProcess, Scrape } from "./agent.ts";
 const INTERVAL_MS = 1_000;
 const LIMIT_MS = 20_000;
 
-/** Names of counters and of the parts of histograms: series that gauges are not, those of the past and the present. */
+/** Counters and histograms: unlike gauges they are also about containers that have ended. */
 const GROWS = /_(?:total|bucket|sum|count)$/;
 
 /**
