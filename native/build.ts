@@ -30,6 +30,8 @@ await make("native/build/libkpod.so", [...sources("native", ".c"), ...sources("n
   "-fPIC",
   "-shared",
   "-fvisibility=hidden",
+  // Its threads may be stuck in a dead mount for ever.
+  "-Wl,-z,nodelete",
   ...sources("native", ".c"),
   "-lbpf",
 ]);
