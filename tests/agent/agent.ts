@@ -155,9 +155,15 @@ export class AgentProcess implements AsyncDisposable {
     return this.#ended;
   }
 
+  /** Sends a signal that asks it to end, and returns how it did; it is killed if it takes too long. */
   async stop(signal: "SIGTERM" | "SIGINT" = "SIGTERM"): Promise<Ended> {
     this.kill(signal);
-    return await this.#ended;
+    const deadline = setTimeout(() => this.kill("SIGKILL"), LIMIT_MS);
+    try {
+      return await this.#ended;
+    } finally {
+      clearTimeout(deadline);
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -203,7 +209,7 @@ export async function runAgent(
 /** Any module run with just the agent's permissions, and only these of the agent's variables. */
 export function command(settings: Labels, args: readonly string[], tree = ROOT): Deno.Command {
   return new Deno.Command(Deno.execPath(), {
-    args: ["run", "-P=agent", "--no-prompt", ...args],
+    args: ["run", "--no-remote", "-P=agent", "--no-prompt", ...args],
     cwd: tree,
     clearEnv: true,
     env: { ...baseEnvironment(), ...settings },

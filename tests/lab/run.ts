@@ -85,7 +85,7 @@ async function localKubelet(): Promise<Record<string, string> | undefined> {
 
 async function runAgent(settings: Record<string, string>): Promise<number> {
   const agent = new Deno.Command(Deno.execPath(), {
-    args: ["run", "--quiet", "-P=agent", "--no-prompt", "mod.ts", ...Deno.args],
+    args: ["run", "--quiet", "--no-remote", "-P=agent", "--no-prompt", "mod.ts", ...Deno.args],
     cwd: ROOT,
     // What the user has set comes before what was found here.
     env: { ...settings, ...Deno.env.toObject() },
