@@ -19,7 +19,7 @@ const needsPrometheus = { ignore: needsPrograms.ignore || !isOnPath("prometheus"
 
 Deno.test("what Prometheus makes of a known load is that load", needsPrometheus, async () => {
   await using node = await LabNode.start();
-  const load = await SteadyLoad.start(node);
+  using load = await SteadyLoad.start(node);
   await using agent = await AgentProcess.ready({
     ...node.agentEnvironment(),
     ...SHORT_INTERVALS,
@@ -40,6 +40,7 @@ Deno.test("what Prometheus makes of a known load is that load", needsPrometheus,
   const began = await shown();
   await load.run(LOAD_MS);
   const ended = await shown();
+  load.assertReported();
 
   for (const account of load.accounts) {
     const selector = `${account.series}${braces(account.labels)}`;

@@ -4,6 +4,7 @@ import type { LabNode } from "../lab/node.ts";
 import type { LabContainer } from "../lab/pods.ts";
 import { contextSwitches, schedStat, settled, tcpCounter } from "../lab/proc.ts";
 import type { SyscallCounts, Transfer, Workload } from "../lab/workload.ts";
+import { RetransmitAccount } from "../kernel/retransmit_account.ts";
 import type { Labels } from "./agent.ts";
 import { labelsOf } from "./load.ts";
 
@@ -29,18 +30,21 @@ interface Moment {
   readonly counts: readonly number[];
 }
 
-export class SteadyLoad {
+export class SteadyLoad implements Disposable {
   readonly accounts: readonly Account[];
   /** Round-trip times that the kernel told of the connections, in seconds. */
   readonly roundTrips: number[] = [];
   /** Until when the steady part of the last run went on, in milliseconds since the epoch. */
   steadyUntil = 0;
   readonly #moments: Moment[] = [];
+  readonly #retransmits = new RetransmitAccount();
+  readonly #sentBefore: number;
 
   private constructor(
     private readonly node: LabNode,
     private readonly load: Awaited<ReturnType<typeof startWorkloads>>,
   ) {
+    this.#sentBefore = tcpCounter(load.processes.lossy.pid, "RetransSegs");
     const { client, server, lossy, faults, calls, sleeps, switches, spin, hungry } = load.containers;
     const account = (
       series: string,
@@ -137,6 +141,17 @@ export class SteadyLoad {
     await this.node.restartContainer(hungry, { exitCode: 137, reason: "OOMKilled" });
   }
 
+  /** Asserts that the kernel has reported the retransmits that it has counted. */
+  assertReported(): void {
+    const { pid } = this.load.processes.lossy;
+    const counted = tcpCounter(pid, "RetransSegs") - this.#sentBefore;
+    this.#retransmits.assertReported("retransmits", this.#retransmits.reported(pid), counted);
+  }
+
+  [Symbol.dispose](): void {
+    this.#retransmits[Symbol.dispose]();
+  }
+
   #add(series: string, amount: number): void {
     for (const account of this.accounts) if (account.series === series) account.count += amount;
   }
@@ -153,7 +168,7 @@ export class SteadyLoad {
     const { voluntary, involuntary } = contextSwitches(switches.pid);
     const { runs, waitedNs } = schedStat(spin.pid);
     return {
-      kpod_net_tcp_retransmits_total: tcpCounter(lossy.pid, "RetransSegs"),
+      kpod_net_tcp_retransmits_total: this.#retransmits.reported(lossy.pid),
       kpod_cpu_context_switches_total: voluntary + involuntary,
       kpod_cpu_runqueue_latency_seconds_count: runs,
       kpod_cpu_runqueue_latency_seconds_sum: waitedNs / 1e9,

@@ -7,6 +7,7 @@ import { LabNode } from "../lab/node.ts";
 import type { LabContainer, LabPod } from "../lab/pods.ts";
 import type { Transfer, Workload } from "../lab/workload.ts";
 import { needsPrograms } from "./requirements.ts";
+import { RetransmitAccount } from "./retransmit_account.ts";
 import {
   assertNothingMissed,
   inNetworkOf,
@@ -24,6 +25,7 @@ const ONE_CPU = { pin: true };
 interface Scene {
   readonly node: LabNode;
   readonly watch: Watch;
+  readonly account: RetransmitAccount;
   readonly client: LabPod;
   readonly server: LabPod;
   /** The server's address. */
@@ -54,9 +56,10 @@ async function withBystander(test: (scene: Scene) => Promise<void>): Promise<voi
     await node.addPod({ name: "bystander" }),
   ];
   const [, address] = await node.link(client, server);
+  using account = new RetransmitAccount();
   using watch = watchTcp(node);
   await using _burning = await burn(node, bystander.container());
-  await test({ node, watch, client, server, address });
+  await test({ node, watch, account, client, server, address });
   const others = new Set([client, server].map((pod) => idOf(pod.container())));
   assert.deepEqual(watch.ids("tcp").filter((id) => !others.has(id)), []);
   assertNothingMissed(watch);
@@ -71,12 +74,15 @@ async function processes(
   return { server: serving, client: await node.run(client.container(), sender, ONE_CPU) };
 }
 
-/** Asserts that a pod's retransmits are its namespace's, which are counted a moment before. */
-async function assertRetransmits(watch: Watch, pod: LabPod, witness: () => { RetransSegs: number }) {
+/** Asserts that a pod's retransmits are its namespace's. */
+async function assertRetransmits(
+  { watch, account }: Scene,
+  pod: LabPod,
+  witness: () => { RetransSegs: number },
+): Promise<void> {
   const counted = () => tcpCounts(watch, pod.container()).retransmits;
-  // Asserted after the wait, which cannot say by how much they differ.
-  await until("they agree", () => counted() === witness().RetransSegs).catch(() => {});
-  assert.equal(counted(), witness().RetransSegs, pod.spec.name);
+  assert.ok(pod.sandboxPid !== undefined);
+  await account.assertAgrees(pod.spec.name, pod.sandboxPid, counted, () => witness().RetransSegs);
 }
 
 for (const percent of [5, 15]) {
@@ -85,7 +91,7 @@ for (const percent of [5, 15]) {
     needsPrograms,
     () =>
       withBystander(async (scene) => {
-        const { node, watch, client, server } = scene;
+        const { node, client, server } = scene;
         const { client: sender } = await processes(scene);
         const [atClient, atServer] = [snmpSince(client), snmpSince(server)];
         await node.dropTcp(server, percent);
@@ -93,8 +99,8 @@ for (const percent of [5, 15]) {
           atClient().RetransSegs < 100
         );
         await node.dropTcp(server, 0);
-        await assertRetransmits(watch, client, atClient);
-        await assertRetransmits(watch, server, atServer);
+        await assertRetransmits(scene, client, atClient);
+        await assertRetransmits(scene, server, atServer);
       }),
   );
 }
@@ -104,7 +110,7 @@ Deno.test(
   needsPrograms,
   () =>
     withBystander(async (scene) => {
-      const { node, watch, client, server } = scene;
+      const { node, client, server } = scene;
       const { client: sender } = await processes(scene, "--mode", "echo");
       await sender.send("rr 100 10000");
       const [atClient, atServer] = [snmpSince(client), snmpSince(server)];
@@ -115,8 +121,8 @@ Deno.test(
       assert.equal((await exchange).received, 60_000);
       const segments = Math.floor(60_000 / 1_460);
       assert.ok(atClient().RetransSegs >= segments, `${atClient().RetransSegs} segments`);
-      await assertRetransmits(watch, client, atClient);
-      await assertRetransmits(watch, server, atServer);
+      await assertRetransmits(scene, client, atClient);
+      await assertRetransmits(scene, server, atServer);
     }),
 );
 
@@ -125,7 +131,7 @@ Deno.test(
   needsPrograms,
   () =>
     withBystander(async (scene) => {
-      const { node, watch, client, server } = scene;
+      const { node, client, server } = scene;
       const { client: asking } = await processes(scene, "--mode", "echo");
       await asking.send("rr 1 100");
       const atClient = snmpSince(client);
@@ -139,7 +145,7 @@ Deno.test(
       await inNetworkOf(client, "ip", "link", "set", "eth0", "up");
       await node.dropTcp(server, 0);
       assert.equal((await exchange).received, 100);
-      await assertRetransmits(watch, client, atClient);
+      await assertRetransmits(scene, client, atClient);
     }),
 );
 
@@ -148,7 +154,7 @@ Deno.test(
   needsPrograms,
   () =>
     withBystander(async (scene) => {
-      const { node, watch, client, server } = scene;
+      const { node, client, server } = scene;
       const { client: opener } = await processes(scene);
       const [atClient, atServer] = [snmpSince(client), snmpSince(server)];
       await node.dropTcp(client, 100);
@@ -156,8 +162,8 @@ Deno.test(
       await until("both have sent again", () => atClient().RetransSegs > 0 && atServer().RetransSegs > 0);
       await node.dropTcp(client, 0);
       assert.equal((await connection).errno, 0);
-      await assertRetransmits(watch, client, atClient);
-      await assertRetransmits(watch, server, atServer);
+      await assertRetransmits(scene, client, atClient);
+      await assertRetransmits(scene, server, atServer);
     }),
 );
 
