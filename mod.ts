@@ -183,7 +183,12 @@ function serverDependencies(config: Config, agent: Agent, build: BuildInfo, log:
           up,
           detail: `last run took ${(seconds * 1000).toFixed(1)} ms`,
         })),
-        signals: [...programs?.states ?? []],
+        signals: (programs?.states ?? []).map(({ signal, state, program, hook, reason }) => ({
+          signal,
+          state,
+          hook: `${program} (${hook})`,
+          reason,
+        })),
       };
     },
   };

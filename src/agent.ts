@@ -79,6 +79,8 @@ export class Agent {
   #troubles: string[] = [];
   #trouble: string | undefined;
   #failing = new Set<string>();
+  /** Whether the kubelet has ever answered. */
+  #hasNames = false;
   /** Names of ended cgroups that no map held counts of a cycle ago. */
   #unheld = new Set<bigint>();
 
@@ -111,6 +113,10 @@ export class Agent {
   /** Notes the names in an answer of the kubelet: a pod may be gone from its next one before the next cycle. */
   learn(pods: readonly Pod[]): void {
     this.#index.learn(pods, this.#now());
+    if (this.#hasNames) return;
+    this.#hasNames = true;
+    // The cycle at the start had none: what it found is not to wait for the next one.
+    if (this.#snapshot !== undefined) void this.#cycleOnce();
   }
 
   /** A snapshot that is at most a second old. */

@@ -19,7 +19,7 @@ export interface StatusPage {
     readonly signal: string;
     /** `attached` or `unavailable`. */
     readonly state: string;
-    /** Kernel hook in use; empty while unavailable. */
+    /** The eBPF program, and the kernel hook it is for. */
     readonly hook: string;
     /** Why it is unavailable; empty while attached. */
     readonly reason: string;

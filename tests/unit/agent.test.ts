@@ -1,8 +1,10 @@
 /** The cycle: what it takes from whom, what it serves, and how little of it falls with what fails. */
 import assert from "node:assert/strict";
 import type { LoadedPrograms } from "../../src/agent.ts";
-import { AgentSetup, fail, gauge, KUBELET_POLL_MS, needsRoot, POLL_MS, valueOf } from "./agent_setup.ts";
+import { AgentSetup, fail, gauge, KUBELET_POLL_MS, needsRoot, POLL_MS, UID, valueOf } from "./agent_setup.ts";
+import { until } from "../kernel/until.ts";
 import { FakeKernel } from "./fake_kernel.ts";
+import { pod } from "./node_story.ts";
 
 Deno.test(
   "a collector that fails takes no other down, and is logged when that begins",
@@ -65,6 +67,21 @@ Deno.test("cycles run every interval until it is stopped", needsRoot, async () =
   await third.promise;
   // The test's sanitizer sees that no timer is left.
   await setup.agent.stop();
+});
+
+Deno.test("the kubelet's first answer is followed by a cycle, later ones are not", needsRoot, async () => {
+  const runs = gauge("runs");
+  await using setup = new AgentSetup({ collectors: [runs] });
+  const { containerId } = setup.addContainer();
+  await setup.cycle();
+  assert.deepEqual([runs.runs, setup.agent.state().snapshot?.targets], [1, 0]);
+  const pods = [pod(UID, "web", { main: [containerId] })];
+  setup.answer(containerId);
+  setup.agent.learn(pods);
+  await until("there is a snapshot with names", () => setup.agent.state().snapshot?.targets === 1);
+  setup.agent.learn(pods);
+  await setup.agent.snapshot();
+  assert.equal(runs.runs, 2);
 });
 
 Deno.test("readiness names what has not happened yet, or not for three intervals", needsRoot, async () => {
