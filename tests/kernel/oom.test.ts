@@ -88,12 +88,16 @@ Deno.test("a kill that another pod's process brings about is the victim's", need
   const small = await node.run(trigger, ["alloc"]);
   await Deno.writeTextFile(`/proc/${big.pid}/oom_score_adj`, "1000");
   await big.go(LIMIT_MIB - 8);
-  assert.deepEqual(await small.go(16), { allocated_bytes: 16 << 20 });
+  const failure = await small.go(16).then(() => undefined, (error: Error) => error.message);
   assert.equal((await big.exited).signal, "SIGKILL");
-  assert.deepEqual([kills(watch, victim), kills(watch, trigger)], [1, 0]);
-  assert.equal(witnessed(limited ?? dirname(victim.pod.cgroup)), 1);
+  // Now and then the kernel needs a second victim, before all that the first one had is free (exit_mmap()).
+  const second = failure === undefined ? 0 : 1;
+  if (failure !== undefined) assert.match(failure, /ended by SIGKILL/);
+  assert.deepEqual([kills(watch, victim), kills(watch, trigger)], [1, second]);
+  assert.equal(witnessed(limited ?? dirname(victim.pod.cgroup)), 1 + second);
   await assertLogged(big.pid, 1);
-  await small.exit();
+  await assertLogged(small.pid, second);
+  if (second === 0) await small.exit();
 });
 
 Deno.test("a kill outside the pods is nobody's", needsPrograms, async () => {
