@@ -45,7 +45,7 @@ enum {
 	BPF_LOCAL_STORAGE_GET_F_CREATE = 1,
 };
 
-/* From include/net/tcp_states.h, include/linux/socket.h, include/uapi/linux/in.h,
+/* From include/net/tcp_states.h, include/uapi/linux/in.h,
  * include/net/sock.h. */
 enum {
 	TCP_ESTABLISHED = 1,
@@ -53,8 +53,6 @@ enum {
 	TCP_SYN_RECV = 3,
 	TCP_CLOSE = 7,
 };
-#define AF_INET	    2
-#define AF_INET6    10
 #define IPPROTO_TCP 6
 #define SOCK_DONE   1
 

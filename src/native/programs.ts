@@ -239,9 +239,8 @@ function configure(
   object.setConstant("qos_name_offset", bytesOf(new Uint32Array([prefix])));
   object.resizeMap("cgroups", options.maxCgroups);
   for (const map of maps) {
-    if (
-      !(map in LAYOUTS) || map.endsWith("_tasks") || map.endsWith("_sockets") || map.endsWith("_processes")
-    ) continue;
+    // What is stored with tasks and sockets has no fixed room.
+    if (object.mapInfo(map).maxEntries === 0) continue;
     object.resizeMap(
       map,
       map === "syscall" ? options.maxCgroups * options.syscalls.length : options.maxCgroups,

@@ -5,15 +5,10 @@ import { LabNode } from "../lab/node.ts";
 import { Workload } from "../lab/workload.ts";
 import { AgentProcess, eventually, NO_TIMER, type Scrape, SHORT_INTERVALS } from "./agent.ts";
 import { assertCounted, counted, labelsOf, load, LOAD_SETTINGS, mapEntries, plus } from "./load.ts";
+import { answered } from "./pod_changes.ts";
 
 function watch(node: LabNode, settings: Readonly<Record<string, string>> = SHORT_INTERVALS) {
   return AgentProcess.ready({ ...node.agentEnvironment(), ...LOAD_SETTINGS, ...settings });
-}
-
-/** Waits for this many answers of the kubelet that were made after this was called. */
-async function answered(node: LabNode, times: number): Promise<void> {
-  const enough = node.kubelet.requests + times;
-  await eventually("the kubelet is asked", () => node.kubelet.requests >= enough || "no request");
 }
 
 Deno.test("a container that came and went between two cycles is counted in full", needsPrograms, async () => {
