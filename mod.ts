@@ -7,6 +7,7 @@ import { describeConfig, helpText } from "./src/config_help.ts";
 import { Discovery } from "./src/discovery/discovery.ts";
 import { createPodFilter } from "./src/discovery/filter.ts";
 import { createKubeletClient } from "./src/discovery/kubelet.ts";
+import { unverifiedRisk } from "./src/discovery/kubelet_certificate.ts";
 import { examine } from "./src/doctor/doctor.ts";
 import { exitCode, renderJson, renderText } from "./src/doctor/report.ts";
 import { createLogger, type Logger } from "./src/log.ts";
@@ -155,6 +156,7 @@ async function run(config: Config, proc: HostRoot, log: Logger): Promise<void> {
     profile: config.profile,
     kubelet: config.kubelet.url.href,
   });
+  warnOfUnverified(config.kubelet, log);
   discovery.start();
   await agent.start();
   log.info("stopping", { signal: await ended });
@@ -162,6 +164,11 @@ async function run(config: Config, proc: HostRoot, log: Logger): Promise<void> {
   await agent.stop();
   log.info("stopped");
   Deno.exit(0);
+}
+
+function warnOfUnverified(kubelet: Config["kubelet"], log: Logger): void {
+  if (!kubelet.insecureTls || kubelet.url.protocol !== "https:") return;
+  log.warn(`The kubelet's certificate is ${unverifiedRisk(kubelet)}; unset KPOD_KUBELET_INSECURE_TLS`);
 }
 
 function serverDependencies(config: Config, agent: Agent, build: BuildInfo, log: Logger): ServerDependencies {

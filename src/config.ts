@@ -21,11 +21,12 @@ export interface Config {
   readonly nodeName: string;
   readonly kubelet: {
     readonly url: URL;
-    readonly serverName: string | undefined;
+    readonly serverNames: readonly string[];
     readonly tokenFile: string | undefined;
-    readonly caFile: string | undefined;
+    readonly caFiles: readonly string[];
     readonly certFile: string | undefined;
     readonly keyFile: string | undefined;
+    readonly insecureTls: boolean;
     readonly timeoutMs: number;
     readonly pollIntervalMs: number;
   };
@@ -114,11 +115,12 @@ function toConfig(
     nodeName: values.NODE_NAME,
     kubelet: {
       url,
-      serverName: values.KPOD_KUBELET_SERVER_NAME,
+      serverNames: values.KPOD_KUBELET_SERVER_NAME ?? [],
       tokenFile: values.KPOD_KUBELET_TOKEN_FILE,
-      caFile: values.KPOD_KUBELET_CA_FILE,
+      caFiles: values.KPOD_KUBELET_CA_FILE ?? [],
       certFile: values.KPOD_KUBELET_CERT_FILE,
       keyFile: values.KPOD_KUBELET_KEY_FILE,
+      insecureTls: values.KPOD_KUBELET_INSECURE_TLS,
       timeoutMs: values.KPOD_KUBELET_TIMEOUT_MS,
       pollIntervalMs: values.KPOD_KUBELET_POLL_INTERVAL_SECONDS * 1_000,
     },

@@ -80,10 +80,19 @@ export function ipAddress() {
   return z.string().refine((text) => isIP(text) !== 0).describe("an IP address");
 }
 
-/** A name that can be looked for in a certificate, so no address. */
-export function dnsName() {
-  return z.string().refine((text) => isIP(text) === 0 && /^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/i.test(text))
-    .describe("a DNS name");
+/** Paths, relative or absolute, separated by commas, each kept once. */
+export function paths() {
+  return commaList().transform((list) => [...new Set(list)]).pipe(z.array(z.string()).min(1))
+    .describe("a comma-separated list of paths");
+}
+
+/** What a certificate can be for, separated by commas, each kept once. */
+export function hosts() {
+  const host = z.string().refine((text) =>
+    isIP(text) !== 0 || /^[a-z0-9]([a-z0-9._-]*[a-z0-9])?$/i.test(text)
+  );
+  return commaList().transform((list) => [...new Set(list)]).pipe(z.array(host).min(1))
+    .describe("a comma-separated list of DNS names and IP addresses");
 }
 
 /** Where to send requests to; a password does not belong into the environment. */

@@ -5,9 +5,9 @@ import type { z } from "zod";
 import {
   absolutePath,
   anyText,
-  dnsName,
   type Field,
   flag,
+  hosts,
   httpUrl,
   ipAddress,
   labelSelector,
@@ -16,6 +16,7 @@ import {
   namespacesOrNone,
   oneOf,
   optional,
+  paths,
   someOf,
   wholeNumber,
   wordsOf,
@@ -108,20 +109,28 @@ export const VARIABLES = {
     },
   },
   KPOD_KUBELET_CA_FILE: {
-    description: "PEM file of the authorities that may have signed the kubelet's certificate.",
-    field: optional(anyText("a path")),
+    description:
+      "PEM files of the authorities that may have signed the kubelet's certificate, or of that itself, read anew " +
+      "each time; those that do not exist are passed over as long as one does.",
+    field: optional(paths()),
     default: {
       shown: `${SERVICE_ACCOUNT}/ca.crt, over https`,
       derive: (given) => isHttps(given) ? `${SERVICE_ACCOUNT}/ca.crt` : undefined,
     },
   },
   KPOD_KUBELET_SERVER_NAME: {
-    description: "The name that the kubelet's certificate has to be for.",
-    field: optional(dnsName()),
+    description: "Names and addresses of which the kubelet's certificate has to be for one.",
+    field: optional(hosts()),
     default: {
-      shown: "$NODE_NAME if the URL has an address, else the host of the URL",
-      derive: defaultServerName,
+      shown: "the host of an https URL and, if that is an address, $NODE_NAME",
+      derive: defaultServerNames,
     },
+  },
+  KPOD_KUBELET_INSECURE_TLS: {
+    description:
+      "Whether to take any certificate for the kubelet's: whoever answers is believed and gets the token.",
+    field: flag(),
+    default: "false",
   },
   KPOD_KUBELET_CERT_FILE: {
     description: "PEM file of a client certificate for the kubelet.",
@@ -231,11 +240,10 @@ function defaultKubeletUrl({ NODE_IP }: Origins): string | undefined {
   return `https://${isIPv6(NODE_IP) ? `[${NODE_IP}]` : NODE_IP}:10250`;
 }
 
-/** Kubelets' certificates are for the node's name, most of them not for its address. */
-function defaultServerName(given: Origins): string | undefined {
+/** Some kubelets' certificates are for the node's name only, some for its address too. */
+function defaultServerNames(given: Origins): string | undefined {
+  if (!isHttps(given)) return undefined;
   const { NODE_NAME } = given;
   const host = kubeletUrl(given)?.hostname.replace(/^\[(.*)\]$/, "$1") ?? "";
-  // Some clusters name their nodes by address, and TLS knows no address as server name (RFC 6066, section 3).
-  const named = NODE_NAME !== undefined && isIP(NODE_NAME) === 0;
-  return named && isHttps(given) && isIP(host) !== 0 ? NODE_NAME : undefined;
+  return isIP(host) === 0 || NODE_NAME === undefined ? host : `${host},${NODE_NAME}`;
 }

@@ -5,9 +5,15 @@
 import { Buffer } from "node:buffer";
 import http from "node:http";
 import https from "node:https";
-import { isIP } from "node:net";
+import {
+  certificateProblem,
+  checkNames,
+  hostOf,
+  serverNameOf,
+  showCertificate,
+} from "./kubelet_certificate.ts";
 import { type Credentials, readCredentials, type ReadFile } from "./kubelet_credentials.ts";
-import { networkError, pollError, type RequestFacts, statusError } from "./kubelet_error.ts";
+import { KubeletError, networkError, pollError, type RequestFacts, statusError } from "./kubelet_error.ts";
 
 export type { ReadFile } from "./kubelet_credentials.ts";
 export { KubeletError } from "./kubelet_error.ts";
@@ -16,17 +22,17 @@ export { KubeletError } from "./kubelet_error.ts";
 export interface KubeletOptions {
   /** `https://10.0.0.1:10250`, or `http://127.0.0.1:10255` for the read-only port; `/pods` is appended. */
   readonly url: URL;
-  /** The DNS name to expect in the certificate. By default the host of `url`. */
-  readonly serverName?: string | undefined;
+  /** The kubelet's certificate has to be for one of these names and addresses. */
+  readonly serverNames: readonly string[];
   /** File with the bearer token; sent over TLS only. */
   readonly tokenFile?: string | undefined;
-  /** PEM file of the CAs to trust instead of the system's. */
-  readonly caFile?: string | undefined;
+  /** PEM files of the authorities that may have signed the kubelet's certificate, or of itself. */
+  readonly caFiles: readonly string[];
   /** PEM files of a client certificate and its key. */
   readonly certFile?: string | undefined;
   readonly keyFile?: string | undefined;
-  /** Accept any certificate. The token then goes to whoever answers. */
-  readonly insecureSkipVerify?: boolean | undefined;
+  /** Accept any certificate, and read no `caFiles`. The token then goes to whoever answers. */
+  readonly insecureTls?: boolean | undefined;
   /** Time allowed for the whole exchange, its body included, in milliseconds. */
   readonly timeoutMs: number;
 }
@@ -50,32 +56,30 @@ const ERROR_BODY_LIMIT = 64 * 1024;
 /**
  * Returns a client that reads token and certificates through `readFile` at every poll.
  *
- * @throws {Error} if the options cannot work: a scheme other than http and https, an address as server name.
+ * @throws {Error} if the scheme of the URL is neither http nor https.
  */
 export function createKubeletClient(options: KubeletOptions, readFile: ReadFile): KubeletClient {
-  const { url, serverName } = options;
+  const { url, insecureTls = false } = options;
   if (url.protocol !== "https:" && url.protocol !== "http:") {
     throw new Error(`Cannot use KPOD_KUBELET_URL: got the scheme ${url.protocol}//; use https:// or http://`);
-  }
-  if (serverName !== undefined && isIP(serverName) !== 0) {
-    throw new Error(
-      `Cannot use KPOD_KUBELET_SERVER_NAME: got the address ${serverName}; give a DNS name, ` +
-        "or leave it empty to check for the address in KPOD_KUBELET_URL",
-    );
   }
   const path = `${url.pathname.replace(/\/+$/, "")}/pods`;
   const secure = url.protocol === "https:";
   const facts: RequestFacts = {
     url: `${url.origin}${path}`,
     tokenFile: secure ? options.tokenFile : undefined,
-    caFile: options.caFile,
     certFile: options.certFile,
-    checkedName: serverName ?? hostOf(url),
+    address: `${url.hostname}:${url.port || (secure ? 443 : 80)}`,
   };
+  const files = insecureTls ? { ...options, caFiles: undefined } : options;
   return {
     fetchPods: async (signal) => {
-      const credentials = secure ? readCredentials(options, readFile) : {};
-      const body = await get(options, path, credentials, facts, signal);
+      const credentials = secure ? readCredentials(files, readFile) : {};
+      const deadline = performance.now() + options.timeoutMs;
+      const body = await get(options, path, credentials, facts, signal)
+        .catch(async (error) => {
+          throw await explained(error, options, credentials, facts, deadline - performance.now(), signal);
+        });
       try {
         return JSON.parse(body.toString("utf8"));
       } catch (error) {
@@ -85,6 +89,27 @@ export function createKubeletClient(options: KubeletOptions, readFile: ReadFile)
       }
     },
   };
+}
+
+/**
+ * The error of a certificate that was refused, with what the certificate is; any other error as it is. The
+ * runtime says little about a certificate it refuses (of one that is not valid yet, that its signer is not known), so
+ * this looks at it on a connection of its own.
+ */
+async function explained(
+  error: unknown,
+  { url, serverNames: names }: KubeletOptions,
+  { authorities }: Credentials,
+  facts: RequestFacts,
+  timeoutMs: number,
+  signal: AbortSignal | undefined,
+): Promise<unknown> {
+  if (!(error instanceof KubeletError) || error.reason !== "tls" || authorities === undefined) return error;
+  const { pem, source } = authorities;
+  const shown = await showCertificate({ url, names, ca: pem, timeoutMs, signal }).catch(() => undefined);
+  const problem = shown && certificateProblem(shown, { names, source }, Date.now());
+  if (problem === undefined) return error;
+  return pollError("tls", facts.url, `a certificate ${problem.found}`, problem.advice, error);
 }
 
 function get(
@@ -165,15 +190,12 @@ function send(options: KubeletOptions, path: string, credentials: Credentials): 
   if (url.protocol === "http:") return http.request(request);
   return https.request({
     ...request,
-    rejectUnauthorized: options.insecureSkipVerify !== true,
-    ...(options.serverName === undefined ? {} : { servername: options.serverName }),
-    ...(credentials.ca === undefined ? {} : { ca: credentials.ca }),
+    rejectUnauthorized: options.insecureTls !== true,
+    checkServerIdentity: (_, certificate) => checkNames(options.serverNames, certificate),
+    ...serverNameOf(options.serverNames),
+    // Never left out: the system's store, which would do instead, is not for this process to read.
+    ca: credentials.authorities?.pem ?? [],
     ...(credentials.cert === undefined ? {} : { cert: credentials.cert }),
     ...(credentials.key === undefined ? {} : { key: credentials.key }),
   });
-}
-
-/** The host without the brackets of an IPv6 address, as sockets want it. */
-function hostOf(url: URL): string {
-  return url.hostname.replace(/^\[(.*)\]$/, "$1");
 }

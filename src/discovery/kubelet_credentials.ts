@@ -8,7 +8,8 @@ export type ReadFile = (path: string) => Uint8Array;
 /** Which files to read; what is left out is not used. */
 export interface CredentialFiles {
   readonly tokenFile?: string | undefined;
-  readonly caFile?: string | undefined;
+  /** Those that do not exist are passed over as long as one does. */
+  readonly caFiles?: readonly string[] | undefined;
   readonly certFile?: string | undefined;
   readonly keyFile?: string | undefined;
 }
@@ -16,10 +17,18 @@ export interface CredentialFiles {
 /** The contents of the files, checked for their form. */
 export interface Credentials {
   readonly token?: string;
+  readonly authorities?: Authorities;
   /** PEM blocks. */
-  readonly ca?: string;
   readonly cert?: string;
   readonly key?: string;
+}
+
+/** Whom to believe about who is the kubelet. */
+export interface Authorities {
+  /** PEM blocks. */
+  readonly pem: string;
+  /** The files these came from, in words, and those that did not exist. */
+  readonly source: string;
 }
 
 /**
@@ -30,12 +39,10 @@ export interface Credentials {
  * @throws {KubeletError} with reason `credentials`.
  */
 export function readCredentials(files: CredentialFiles, readFile: ReadFile): Credentials {
-  const { tokenFile, caFile, certFile, keyFile } = files;
+  const { tokenFile, caFiles, certFile, keyFile } = files;
   return {
     ...(tokenFile === undefined ? {} : { token: readToken(tokenFile, readFile) }),
-    ...(caFile === undefined
-      ? {}
-      : { ca: readPem("CA certificates", "KPOD_KUBELET_CA_FILE", caFile, CERTIFICATE, readFile) }),
+    ...(caFiles === undefined ? {} : { authorities: readAuthorities(caFiles, readFile) }),
     ...(certFile === undefined && keyFile === undefined
       ? {}
       : readClientCertificate(certFile, keyFile, readFile)),
@@ -55,6 +62,41 @@ function readToken(path: string, readFile: ReadFile): string {
     got,
     "set KPOD_KUBELET_TOKEN_FILE to a file with a token",
   );
+}
+
+/**
+ * Reads the PEM files of the authorities to trust; the kubelet's own certificate may be one, as it is where no
+ * authority signed it.
+ *
+ * @throws {KubeletError} with reason `credentials`, if none exists, or one that does cannot be used.
+ */
+export function readAuthorities(paths: readonly string[], readFile: ReadFile): Authorities {
+  const files = paths.map((path) => [path, readAuthority(path, readFile)] as const);
+  const found = files.filter(([, pem]) => pem !== undefined);
+  const missing = files.filter(([, pem]) => pem === undefined).map(([path]) => path);
+  if (found.length === 0) {
+    throw credentialsError(
+      "read CA certificates",
+      paths.join(" or "),
+      "no such file",
+      "set KPOD_KUBELET_CA_FILE to the CA that signed the kubelet's certificate, or to that if it signed itself",
+    );
+  }
+  const absent = missing.length === 0 ? "" : ` (there is no ${missing.join(", no ")})`;
+  return {
+    pem: found.map(([, pem]) => pem).join("\n"),
+    source: found.map(([path]) => path).join(" or ") + absent,
+  };
+}
+
+function readAuthority(path: string, readFile: ReadFile): string | undefined {
+  try {
+    return readPem("CA certificates", "KPOD_KUBELET_CA_FILE", path, CERTIFICATE, readFile);
+  } catch (error) {
+    const cause = error instanceof KubeletError ? error.cause as { code?: unknown } | undefined : undefined;
+    if (cause?.code === "ENOENT") return undefined;
+    throw error;
+  }
 }
 
 function readClientCertificate(
@@ -101,10 +143,22 @@ function readText(what: string, variable: string, path: string, readFile: ReadFi
     return new TextDecoder().decode(readFile(path));
   } catch (error) {
     const got = error instanceof Error ? error.message : String(error);
-    throw credentialsError(`read ${what}`, path, got, `set ${variable} to a file this process may read`);
+    throw credentialsError(
+      `read ${what}`,
+      path,
+      got,
+      `set ${variable} to a file this process may read`,
+      error,
+    );
   }
 }
 
-function credentialsError(action: string, path: string, got: string, advice: string): KubeletError {
-  return new KubeletError("credentials", `Cannot ${action} in ${path}: got ${got}; ${advice}`);
+function credentialsError(
+  action: string,
+  path: string,
+  got: string,
+  advice: string,
+  cause?: unknown,
+): KubeletError {
+  return new KubeletError("credentials", `Cannot ${action} in ${path}: got ${got}; ${advice}`, { cause });
 }

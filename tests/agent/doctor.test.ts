@@ -57,8 +57,8 @@ Deno.test("what the preflight says of this machine is true", needsPrograms, asyn
     found("pods and cgroups"),
     /^2 of 2 listed .* of 5 containers' cgroups 3 have a name, 2 are sandboxes, 0 are of unlisted/,
   );
-  assert.match(found("kubelet certificate"), /^for DNS:lab-node, signed by lab-node-ca, /);
-  assert.ok(found("kubelet certificate").includes(`to ${await endOfCertificate(node)}; fits lab-node`));
+  assert.match(found("kubelet certificate"), /^for DNS:lab-node, signed by lab-node-ca@\d+, /);
+  assert.ok(found("kubelet certificate").includes(`to ${await endOfCertificate(node)} UTC; fits lab-node`));
   assert.match(found("map capacity"), /^5 containers with sandboxes, room for 1024$/);
 });
 

@@ -40,13 +40,13 @@ const TROUBLES: readonly Trouble[] = [
   [
     "a token without the right",
     ["kubelet authorization"],
-    /verb get on nodes\/pods/,
+    /^bind lab to a ClusterRole with the verb get on nodes\/pods$/,
     (node) => token(node, `${node.kubelet.token}-forbidden`),
   ],
   [
     "a wrong CA",
     ["kubelet", "kubelet certificate"],
-    /KPOD_KUBELET_CA_FILE to the CA that did/,
+    /^this kubelet signs its own certificate: .* KPOD_KUBELET_CA_FILE too/,
     async (node) => {
       const directory = await Deno.makeTempDir({ dir: node.directory });
       const { ca } = await createCertificates(directory, "other");
@@ -57,7 +57,7 @@ const TROUBLES: readonly Trouble[] = [
   [
     "a wrong server name",
     ["kubelet", "kubelet certificate"],
-    /^the certificate is not for elsewhere/,
+    /set KPOD_KUBELET_SERVER_NAME to a name it is for, such as lab-node$/,
     () => Promise.resolve({ KPOD_KUBELET_SERVER_NAME: "elsewhere" }),
   ],
   [

@@ -3,23 +3,26 @@
 /** PEM texts. */
 export interface Certificates {
   readonly ca: string;
+  /** The serving certificate, and below it its CA's. */
   readonly certificate: string;
   readonly key: string;
 }
 
 /**
  * Makes both by the `openssl` command in `directory`, which must exist. As on a real node the serving
- * certificate has one name, a DNS name and no IP address, and only its own CA verifies it.
+ * certificate has one name, a DNS name and no IP address, only its own CA verifies it, and the file `kubelet.crt` holds
+ * both.
  */
 export async function createCertificates(directory: string, hostname: string): Promise<Certificates> {
   const at = (name: string) => `${directory}/${name}`;
   const newKey = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
+  const seconds = Math.floor(Date.now() / 1000);
   await openssl([
-    ...["req", "-x509", ...newKey, "-days", "2", "-subj", `/CN=${hostname}-ca`],
+    ...["req", "-x509", ...newKey, "-days", "2", "-subj", `/CN=${hostname}-ca@${seconds}`],
     ...["-addext", "basicConstraints=critical,CA:TRUE", "-keyout", at("ca.key"), "-out", at("ca.crt")],
   ]);
   await openssl([
-    ...["req", ...newKey, "-subj", `/CN=${hostname}`],
+    ...["req", ...newKey, "-subj", `/CN=${hostname}@${seconds}`],
     ...["-keyout", at("kubelet.key"), "-out", at("kubelet.csr")],
   ]);
   await Deno.writeTextFile(
@@ -30,8 +33,10 @@ export async function createCertificates(directory: string, hostname: string): P
     ...["x509", "-req", "-in", at("kubelet.csr"), "-CA", at("ca.crt"), "-CAkey", at("ca.key")],
     ...["-CAcreateserial", "-days", "2", "-extfile", at("kubelet.ext"), "-out", at("kubelet.crt")],
   ]);
+  const ca = await Deno.readTextFile(at("ca.crt"));
+  await Deno.writeTextFile(at("kubelet.crt"), ca, { append: true });
   return {
-    ca: await Deno.readTextFile(at("ca.crt")),
+    ca,
     certificate: await Deno.readTextFile(at("kubelet.crt")),
     key: await Deno.readTextFile(at("kubelet.key")),
   };

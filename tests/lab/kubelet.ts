@@ -19,6 +19,8 @@ export interface KubeletOptions {
   readonly token: string;
   /** A token that is known but may not see pods: 403. */
   readonly forbiddenToken?: string;
+  /** @default "127.0.0.1" */
+  readonly hostname?: string;
   /** @default 0, any free port */
   readonly port?: number;
 }
@@ -38,7 +40,7 @@ export class Kubelet implements AsyncDisposable {
     this.#options = options;
     this.token = options.token;
     this.#server = Deno.serve({
-      hostname: "127.0.0.1",
+      hostname: options.hostname ?? "127.0.0.1",
       port: options.port ?? 0,
       cert: options.certificates.certificate,
       key: options.certificates.key,
@@ -46,13 +48,14 @@ export class Kubelet implements AsyncDisposable {
     }, (request) => this.#handle(request));
   }
 
-  /** Serves on 127.0.0.1 until it is stopped. */
+  /** Serves until it is stopped. */
   static start(options: KubeletOptions): Kubelet {
     return new Kubelet(options);
   }
 
   get url(): string {
-    return `https://127.0.0.1:${this.#server.addr.port}`;
+    const { hostname, port } = this.#server.addr;
+    return `https://${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}`;
   }
 
   async stop(): Promise<void> {

@@ -16,6 +16,8 @@ Deno.test("the description tells what is set from what is default, even if both 
       "KPOD_LOG_LEVEL=info",
       "KPOD_LOG_FORMAT=json  # default",
       "KPOD_KUBELET_URL=https://10.0.0.1:10250  # default",
+      "KPOD_KUBELET_SERVER_NAME=10.0.0.1,node1  # default",
+      "KPOD_KUBELET_INSECURE_TLS=false  # default",
       "# KPOD_KUBELET_CERT_FILE is not set",
       "# collectors: cpu_sched, tcp, oom, page_faults, disk, interface, filesystem, cpu, memory, pressure, pids",
       "# not on this architecture: epoll_wait",

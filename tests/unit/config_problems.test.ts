@@ -65,7 +65,17 @@ const REFUSED: readonly (readonly [variables: Record<string, string>, problem: s
   [{ KPOD_KUBELET_URL: "ftp://k" }, `KPOD_KUBELET_URL: got "ftp://k", takes ${URL_FORM}`],
   [{ KPOD_KUBELET_URL: "https://k/?a" }, `KPOD_KUBELET_URL: got "https://k/?a", takes ${URL_FORM}`],
   [{ KPOD_KUBELET_URL: "https://me:secret@k" }, `KPOD_KUBELET_URL: got "https://…@k", takes ${URL_FORM}`],
-  [{ KPOD_KUBELET_SERVER_NAME: "10.0.0.1" }, 'KPOD_KUBELET_SERVER_NAME: got "10.0.0.1", takes a DNS name'],
+  ...["node_1!", "https://node1", "*.example", "[fd00::1]", "-a"].map((name) =>
+    [
+      { KPOD_KUBELET_SERVER_NAME: `node1,${name}` },
+      `KPOD_KUBELET_SERVER_NAME: got "${name}", takes a comma-separated list of DNS names and IP addresses`,
+    ] as const
+  ),
+  [
+    { KPOD_KUBELET_CA_FILE: " , " },
+    'KPOD_KUBELET_CA_FILE: got ",", takes a comma-separated list of paths',
+  ],
+  [{ KPOD_KUBELET_INSECURE_TLS: "1" }, 'KPOD_KUBELET_INSECURE_TLS: got "1", takes true or false'],
   [
     { KPOD_KUBELET_CERT_FILE: "/c" },
     'KPOD_KUBELET_CERT_FILE: got "/c" alone, takes effect with KPOD_KUBELET_KEY_FILE only; set both or neither',
@@ -74,6 +84,12 @@ const REFUSED: readonly (readonly [variables: Record<string, string>, problem: s
     { KPOD_KUBELET_KEY_FILE: "/k" },
     'KPOD_KUBELET_KEY_FILE: got "/k" alone, takes effect with KPOD_KUBELET_CERT_FILE only; set both or neither',
   ],
+  ...["KPOD_KUBELET_CA_FILE", "KPOD_KUBELET_SERVER_NAME"].map((name) =>
+    [
+      { KPOD_KUBELET_URL: "http://k", [name]: "a" },
+      `${name}: got "a", takes effect with an https:// KPOD_KUBELET_URL only; unset it`,
+    ] as const
+  ),
   [
     { KPOD_KUBELET_URL: "HTTP://k", KPOD_KUBELET_TOKEN_FILE: "/t" },
     'KPOD_KUBELET_TOKEN_FILE: got "/t", takes effect with an https:// KPOD_KUBELET_URL only; unset it',

@@ -1,13 +1,15 @@
 import assert from "node:assert/strict";
 import type http from "node:http";
+import settings from "../../deno.json" with { type: "json" };
 import { createKubeletClient, KubeletError, type KubeletOptions } from "../../src/discovery/kubelet.ts";
+import { networkError, PERMITTED_ADDRESSES } from "../../src/discovery/kubelet_error.ts";
 import {
   answer,
   ask,
-  enc,
   failsWith,
   LIST,
   listPods,
+  pem,
   serveBytes,
   servePlain,
   serveTls,
@@ -22,45 +24,82 @@ Deno.test("pods are listed over TLS from a kubelet whose certificate has the nod
   assert.deepEqual(await ask(server.port, { tokenFile: "token" }), LIST);
   assert.deepEqual([seen?.method, seen?.url], ["GET", "/pods"]);
   assert.equal(seen?.headers.authorization, "Bearer t0ken");
+  const { servername } = seen?.socket as unknown as { servername: string };
+  assert.equal(servername, "node1", "a server with several certificates is told which one to show");
 });
 
-Deno.test("the token is read afresh at every poll", async () => {
-  const seen: unknown[] = [];
-  await using server = await serveTls((request, response) => {
-    seen.push(request.headers.authorization);
-    listPods(request, response);
-  });
-  const files: Record<string, string> = { token: "first" };
-  const url = new URL(`https://127.0.0.1:${server.port}/`);
-  const options = {
-    url,
-    serverName: "node1",
-    insecureSkipVerify: true,
-    tokenFile: "token",
-    timeoutMs: 5_000,
-  };
-  const client = createKubeletClient(options, (path) => enc.encode(files[path]));
-  await client.fetchPods();
-  files.token = "second";
-  await client.fetchPods();
-  assert.deepEqual(seen, ["Bearer first", "Bearer second"]);
-});
+/** Without TLS there is nobody to trust. */
+const NOTHING = { serverNames: [], caFiles: [] };
 
+const TOKEN = { tokenFile: "token" };
+const CERTIFICATE = { certFile: "node1", keyFile: "key" };
+const SERVICE_ACCOUNT = "system:serviceaccount:kpod-metrics:kpod-metrics";
+
+/** Bodies are a kubelet's own words. */
 const STATUSES: readonly (readonly [number, string, string, Partial<KubeletOptions>, RegExp])[] = [
   [
     401,
     "Unauthorized",
     "unauthorized",
-    { tokenFile: "token" },
-    /401 \(Unauthorized\).*did not accept the token in token/,
+    TOKEN,
+    /401 \(Unauthorized\); the kubelet did not accept the token in token: .*audience.* authentication\.webhook\.enabled/,
   ],
-  [401, "Unauthorized", "unauthorized", {}, /no credentials were sent: set KPOD_KUBELET_TOKEN_FILE/],
+  [
+    401,
+    "Unauthorized",
+    "unauthorized",
+    CERTIFICATE,
+    /; the kubelet did not accept the client certificate in node1: check that its client CA signed it$/,
+  ],
+  [401, "Unauthorized", "unauthorized", {}, /; no credentials were sent: set KPOD_KUBELET_TOKEN_FILE$/],
   [
     403,
-    "Forbidden (user=system:serviceaccount:a:b)\n",
+    `Forbidden (user=${SERVICE_ACCOUNT}, verb=get, resource=nodes, subresource(s)=[pods proxy])\n`,
+    "forbidden",
+    TOKEN,
+    /; bind system:serviceaccount:kpod-metrics:kpod-metrics to a ClusterRole with the verb get on nodes\/pods$/,
+  ],
+  [
+    403,
+    `Forbidden (user=${SERVICE_ACCOUNT}, verb=get, resource=nodes, subresource(s)=[proxy])`,
+    "forbidden",
+    TOKEN,
+    /:kpod-metrics to a ClusterRole with the verb get on nodes\/proxy: .* does not know nodes\/pods, .* 1\.33 on$/,
+  ],
+  [
+    403,
+    "Forbidden (user=a, verb=get, resource=x, y, verb=get, resource=nodes, subresource=proxy)",
+    "forbidden",
+    TOKEN,
+    /; bind a, verb=get, resource=x, y to a ClusterRole with the verb get on nodes\/proxy: this kubelet/,
+  ],
+  [
+    403,
+    "Forbidden (user=system:anonymous, verb=get, resource=nodes, subresource(s)=[pods proxy])",
+    "forbidden",
+    TOKEN,
+    /; the kubelet did not look at what is in token: set authentication\.webhook\.enabled in its configuration$/,
+  ],
+  [
+    403,
+    "Forbidden (user=system:anonymous, verb=get, resource=nodes, subresource(s)=[pods proxy])",
+    "forbidden",
+    CERTIFICATE,
+    /; the kubelet did not look at what is in node1: set authentication\.x509\.clientCAFile in its configuration$/,
+  ],
+  [
+    403,
+    "Forbidden (user=system:anonymous, verb=get, resource=nodes, subresource=proxy)",
     "forbidden",
     {},
-    /get on nodes\/pods \(Kubernetes 1\.33.*nodes\/proxy/,
+    /; no credentials were sent: set KPOD_KUBELET_TOKEN_FILE$/,
+  ],
+  [
+    403,
+    "Forbidden",
+    "forbidden",
+    TOKEN,
+    /\(Forbidden\); grant this identity .* get on nodes\/pods \(Kubernetes 1\.33.*nodes\/proxy/,
   ],
   [404, "404 page not found", "http", {}, /status 404 \(404 page not found\).*KPOD_KUBELET_URL/],
   [302, "", "http", {}, /status 302;.*KPOD_KUBELET_URL/],
@@ -68,9 +107,15 @@ const STATUSES: readonly (readonly [number, string, string, Partial<KubeletOptio
 ];
 
 for (const [status, body, reason, options, says] of STATUSES) {
-  Deno.test(`a refusal says what to do: ${status} ${JSON.stringify(options)}`, async () => {
+  const what = `${status} ${body.slice(0, 100)} ${JSON.stringify(options)}`;
+  Deno.test(`a refusal says what to do: ${what}`, async () => {
     await using server = await serveTls(answer(status, body));
-    await failsWith(ask(server.port, options), reason, /at https:\/\/127\.0\.0\.1:\d+\/pods: /, says);
+    await failsWith(
+      ask(server.port, options, { key: pem("node1.key") }),
+      reason,
+      /at https:\/\/127\.0\.0\.1:\d+\/pods: /,
+      says,
+    );
   });
 }
 
@@ -113,7 +158,7 @@ for (
 Deno.test("a poll that is called off ends at once", async () => {
   await using server = await serveBytes("", true);
   const url = new URL(`http://127.0.0.1:${server.port}`);
-  const client = createKubeletClient({ url, timeoutMs: 60_000 }, () => new Uint8Array());
+  const client = createKubeletClient({ ...NOTHING, url, timeoutMs: 60_000 }, () => new Uint8Array());
   const controller = new AbortController();
   const poll = client.fetchPods(controller.signal);
   controller.abort();
@@ -151,13 +196,41 @@ Deno.test("a body without end is given up at 64 MiB", async () => {
   await failsWith(ask(server.port, { timeoutMs: 30_000 }, {}, "http"), "body", /more than 64 MiB/);
 });
 
+const NO_CONNECTION: readonly (readonly [address: string, error: object, says: RegExp])[] = [
+  [
+    "[fd00::1]:10250",
+    new Deno.errors.NotCapable(
+      'Requires net access to "[fd00::1]:10250", run again with the --allow-net flag',
+    ),
+    /got no permission .* \[fd00::1\]:10250; .* --allow-net=0\.0\.0\.0\/0,localhost,\[::\],\[::1\],\[fd00::1\]:10250 .*\[\$\(NODE_IP\)\]/,
+  ],
+  ["10.0.0.1:10250", new Deno.errors.NotCapable("Requires net access"), /; start it .* \(-P=agent\)$/],
+  [
+    "node1:10250",
+    { code: "EPERM", syscall: "getaddrinfo", message: "getaddrinfo EPERM" },
+    /; this .* addresses only/,
+  ],
+  ["10.0.0.1:10250", { code: "EPERM", syscall: "connect", message: "connect EPERM" }, /network policies/],
+  ["10.0.0.1:10250", { code: "EHOSTUNREACH", message: "connect EHOSTUNREACH" }, /network policies/],
+  ["10.0.0.1:10250", { code: "EODD", message: "odd" }, /got odd; check KPOD_KUBELET_URL$/],
+];
+
+for (const [address, error, says] of NO_CONNECTION) {
+  const { message } = error as Error;
+  Deno.test(`no connection to ${address} is told with what to do: ${message}`, async () => {
+    const poll = Promise.reject(networkError({ url: `https://${address}/pods`, address }, error));
+    await failsWith(poll, "connect", says);
+  });
+}
+
+Deno.test("the addresses that a flag has to repeat are those of the agent's permission set", () => {
+  assert.equal(PERMITTED_ADDRESSES, settings.permissions.agent.net.join(","));
+});
+
 Deno.test("options that can never work are refused when the client is made", () => {
-  const make = (url: string, serverName?: string) => () =>
-    createKubeletClient({ url: new URL(url), serverName, timeoutMs: 1 }, () => new Uint8Array());
-  assert.throws(make("ftp://node1"), /Cannot use KPOD_KUBELET_URL: got the scheme ftp:\/\/; use https/);
+  const url = new URL("ftp://node1");
   assert.throws(
-    make("https://node1", "10.0.0.1"),
-    /Cannot use KPOD_KUBELET_SERVER_NAME: got the address 10\.0\.0\.1/,
+    () => createKubeletClient({ ...NOTHING, url, timeoutMs: 1 }, () => new Uint8Array()),
+    /Cannot use KPOD_KUBELET_URL: got the scheme ftp:\/\/; use https/,
   );
-  assert.throws(make("https://node1", "fd00::1"), /Cannot use KPOD_KUBELET_SERVER_NAME/);
 });
