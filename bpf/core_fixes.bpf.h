@@ -12,18 +12,19 @@
 #define X86_TS_COMPAT	0x0002
 #define ARM64_TIF_32BIT 22
 
-struct pt_regs___x86 {
+/* libbpf's bpf_tracing.h has a pt_regs___arm64 of its own on that architecture. */
+struct pt_regs___kpod_x86 {
 	unsigned long orig_ax;
 } __attribute__((preserve_access_index));
 
-struct pt_regs___arm64 {
+struct pt_regs___kpod_arm64 {
 	s32 syscallno;
 } __attribute__((preserve_access_index));
 
 /* Whether a task is in a 32-bit system call, whose numbers mean other calls. */
 static __always_inline bool is_compat_task(struct task_struct *task)
 {
-	if (bpf_core_field_exists(struct pt_regs___x86, orig_ax))
+	if (bpf_core_field_exists(struct pt_regs___kpod_x86, orig_ax))
 		return task->thread_info.status & X86_TS_COMPAT;
 	return task->thread_info.flags & (1UL << ARM64_TIF_32BIT);
 }
@@ -31,9 +32,9 @@ static __always_inline bool is_compat_task(struct task_struct *task)
 /* The number of the system call that `regs` belongs to. */
 static __always_inline u64 syscall_number(struct pt_regs *regs)
 {
-	if (bpf_core_field_exists(struct pt_regs___x86, orig_ax))
-		return ((struct pt_regs___x86 *)regs)->orig_ax;
-	return (u64)(s64)((struct pt_regs___arm64 *)regs)->syscallno;
+	if (bpf_core_field_exists(struct pt_regs___kpod_x86, orig_ax))
+		return ((struct pt_regs___kpod_x86 *)regs)->orig_ax;
+	return (u64)(s64)((struct pt_regs___kpod_arm64 *)regs)->syscallno;
 }
 
 /* include/trace/events/tcp.h. */

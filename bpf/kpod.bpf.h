@@ -10,10 +10,8 @@
 #include <bpf/bpf_tracing.h>
 #include "types.h"
 
-/* Set before loading: the cgroup id of the kubepods root, its level below the hierarchy's root
- * (level 0). */
+/* Set before loading: the cgroup id of the kubepods root. */
 const volatile u64 kubepods_id = 0;
-const volatile u32 kubepods_level = 1;
 /* Where in the name of a cgroup right below kubepods its QoS class would begin: 0 for "burstable",
  * 9 for "kubepods-burstable.slice". No pod's directory has a 'b' there ("pod…", "kubepods-pod…").
  */
@@ -72,8 +70,28 @@ static __always_inline struct cgroup *parent_of(struct cgroup *cgroup)
 	return cgroup->self.parent->cgroup;
 }
 
-/* How deep below a container's own cgroup processes are looked for. */
+/* How many levels a climb goes up: 32 below a container's own cgroup, and more to find kubepods. */
 #define MAX_NESTING 32
+#define MAX_CLIMB   (MAX_NESTING + 8)
+
+/* How many levels kubepods is below the hierarchy's root; 0, which it never is, while unknown. */
+u32 kubepods_level = 0;
+
+/*
+ * Learns the level from the first cgroup below kubepods that is met. User space could not tell it
+ * everywhere: a node that is a container itself (kind) sees only its own part of the hierarchy, and
+ * not how deep in the machine's that lies.
+ */
+static __always_inline void find_kubepods(struct cgroup *cgroup)
+{
+	for (int i = 0; i < MAX_CLIMB && cgroup->level > 0; i++) {
+		if (cgroup->kn->id == kubepods_id) {
+			kubepods_level = cgroup->level;
+			return;
+		}
+		cgroup = parent_of(cgroup);
+	}
+}
 
 /*
  * The container that a cgroup belongs to: the cgroup two levels below kubepods, or three where a
@@ -85,10 +103,13 @@ static __always_inline struct cgroup *parent_of(struct cgroup *cgroup)
  */
 static __always_inline struct cgroup *container_of_cgroup(struct cgroup *cgroup)
 {
-	int depth = cgroup->level - (int)kubepods_level;
 	struct cgroup *above, *first;
+	int depth;
 
-	if (depth < 2)
+	if (!kubepods_level)
+		find_kubepods(cgroup);
+	depth = cgroup->level - (int)kubepods_level;
+	if (!kubepods_level || depth < 2)
 		return NULL;
 	for (int i = 0; i < MAX_NESTING && depth > 3; i++, depth--)
 		cgroup = parent_of(cgroup);

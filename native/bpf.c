@@ -16,6 +16,11 @@
 
 KPOD_EXPORT int kpod_bpf_open(const char *path, struct kpod_bpf **object)
 {
+	static const char btf[] = "/sys/kernel/btf/vmlinux";
+	/* With this named, a type that the kernel lacks is not looked for in its modules as well,
+	 * which takes CAP_SYS_ADMIN, and without it libbpf 1.1 gives up. */
+	LIBBPF_OPTS(bpf_object_open_opts, options,
+		    .btf_custom_path = access(btf, R_OK) ? NULL : btf);
 	struct kpod_bpf *opened;
 	int cpus;
 
@@ -27,7 +32,7 @@ KPOD_EXPORT int kpod_bpf_open(const char *path, struct kpod_bpf **object)
 	if (!opened)
 		return -ENOMEM;
 	opened->cpus = cpus;
-	opened->object = bpf_object__open_file(path, NULL);
+	opened->object = bpf_object__open_file(path, &options);
 	if (!opened->object) {
 		int error = -errno;
 

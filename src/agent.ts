@@ -17,8 +17,8 @@ import {
   type BuildInfo,
   collectorFamilies,
   type CollectorRun,
+  CycleDurations,
   discoveryFamilies,
-  Observations,
   programFamilies,
 } from "./metrics/self.ts";
 import type { ProgramOptions, Programs } from "./native/programs.ts";
@@ -68,7 +68,7 @@ export class Agent {
   readonly #tree: PodTree;
   readonly #index: TargetIndex;
   readonly #files: CgroupFiles;
-  readonly #durations = new Observations();
+  readonly #durations = new CycleDurations();
   #programs: LoadedPrograms | undefined;
   /** The kubepods root that the programs watch. */
   #watched: bigint | undefined;
@@ -226,11 +226,11 @@ export class Agent {
   async #collect(): Promise<{ families: Family[]; runs: CollectorRun[] }> {
     const families: Family[] = [];
     const runs: CollectorRun[] = [];
+    const cycle = { targets: this.#index, files: this.#files, programs: this.#programs };
     for (const collector of this.#options.collectors) {
       const began = performance.now();
       let up = true;
       try {
-        const cycle = { targets: this.#index, files: this.#files, programs: this.#programs };
         families.push(...await collector.collect(cycle));
         this.#failing.delete(collector.name);
       } catch (error) {
@@ -266,7 +266,7 @@ export class Agent {
 
   async #selfFamilies(runs: readonly CollectorRun[]): Promise<Family[]> {
     const families: Family[] = [
-      this.#durations.family("kpod_collection_duration_seconds", "How long a cycle took."),
+      this.#durations.family(),
       ...collectorFamilies(runs),
       ...discoveryFamilies(this.#discovery.state, this.#index.unattributed),
       ...buildFamilies(this.#options.build),

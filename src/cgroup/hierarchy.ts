@@ -8,8 +8,6 @@ import { containerIdOf, isKubepodsRoot, podUidOf, qosOf } from "./path.ts";
 export interface KubepodsRoot {
   /** Its cgroup id. */
   readonly id: bigint;
-  /** How many steps it is below the root of the hierarchy. */
-  readonly level: number;
   /** Path relative to the hierarchy's mount point. */
   readonly path: string;
 }
@@ -72,9 +70,7 @@ export function findKubepods(hierarchy: HostRoot): KubepodsRoot | undefined {
   const found = hierarchy.walk(".", SEARCH_DEPTH)
     .filter((directory) => isKubepodsRoot(basename(directory.path)))
     .sort((one, other) => one.depth - other.depth)[0];
-  if (found === undefined) return undefined;
-  const level = isCgroup2(hierarchy) ? hierarchy.cgroupLevel(found.path) : found.depth;
-  return { id: found.id, level, path: found.path };
+  return found && { id: found.id, path: found.path };
 }
 
 /**

@@ -15,22 +15,10 @@ export interface PodCgroups {
   readonly containers: readonly ContainerCgroup[];
 }
 
-/**
- * Looks for the kubepods root and the containers in it.
- *
- * @throws {Error} which says what to do if only a part of the hierarchy can be seen, or {NativeError}.
- */
+/** Looks for the kubepods root and the containers in it. */
 export function findPods(hierarchy: HostRoot): PodCgroups {
-  try {
-    const kubepods = findKubepods(hierarchy);
-    return { kubepods, containers: kubepods && listContainers(hierarchy, kubepods) || [] };
-  } catch (error) {
-    if (!(error instanceof NativeError && error.code === "EXDEV")) throw error;
-    throw new Error(
-      `${hierarchy.path} is only a part of the cgroup hierarchy; mount the node's whole /sys/fs/cgroup into the ` +
-        "container and set KPOD_CGROUP_ROOT to where it is",
-    );
-  }
+  const kubepods = findKubepods(hierarchy);
+  return { kubepods, containers: kubepods && listContainers(hierarchy, kubepods) || [] };
 }
 
 /** `path` is where cgroup v2 was found. */

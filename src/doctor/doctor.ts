@@ -3,12 +3,11 @@ import { basename } from "node:path";
 import { openHierarchy } from "../cgroup/hierarchy.ts";
 import type { Config } from "../config.ts";
 import { createKubeletClient, type ReadFile } from "../discovery/kubelet.ts";
-import { readCredentials } from "../discovery/kubelet_credentials.ts";
 import { HostRoot } from "../native/host_files.ts";
 import type { ProgramOptions, Programs, ProgramState } from "../native/programs.ts";
-import { certificateFinding, showCertificate } from "./certificate.ts";
+import { lookAtCertificate } from "./certificate.ts";
 import { controllers, findPods, hierarchyMode, kubepodsRoot, type PodCgroups, pressure } from "./cgroups.ts";
-import { attempt, type Finding, ok, warn } from "./finding.ts";
+import { attempt, type Finding, ok } from "./finding.ts";
 import { hostProcesses } from "./host_processes.ts";
 import { bpfStatistics, btf, kernelVersion, lockdown } from "./kernel.ts";
 import { askKubelet, kubeletFindings, podFindings } from "./kubelet.ts";
@@ -35,7 +34,7 @@ export interface DoctorOptions {
 const LONGEST_WAIT_MS = 3_500;
 
 /** Programs are to be tried where there are no pods as well: no cgroup has the id 0. */
-const NO_KUBEPODS = { id: 0n, level: 1, name: "kubepods" };
+const NO_KUBEPODS = { id: 0n, name: "kubepods" };
 
 /** What one check found out and later ones use; absent where it could not. */
 interface Seen {
@@ -55,7 +54,7 @@ export async function examine(options: DoctorOptions): Promise<Finding[]> {
   };
   const kubelet = { ...config.kubelet, timeoutMs: Math.min(config.kubelet.timeoutMs, LONGEST_WAIT_MS) };
   const outcome = askKubelet(() => createKubeletClient(kubelet, options.readFile).fetchPods());
-  const certificate = attempt("kubelet certificate", () => lookAtCertificate(kubelet, options.readFile));
+  const certificate = lookAtCertificate(kubelet, options.readFile);
   const seen: Seen = {};
   try {
     await check("kernel", () => kernelVersion(proc));
@@ -112,17 +111,4 @@ function statesOf(
   );
   loaded.close();
   return loaded.states;
-}
-
-async function lookAtCertificate(
-  { url, serverName, caFile, timeoutMs }: Config["kubelet"],
-  readFile: ReadFile,
-): Promise<Finding | []> {
-  if (url.protocol !== "https:") return [];
-  const { ca } = readCredentials({ caFile }, readFile);
-  const shown = await showCertificate({ url, serverName, ca, timeoutMs }).catch((error: Error) => error);
-  if (shown instanceof Error) {
-    return warn("kubelet certificate", `not seen: ${shown.message}`, "first make the kubelet answer");
-  }
-  return certificateFinding(shown, serverName ?? url.hostname, caFile, Date.now());
 }

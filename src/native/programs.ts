@@ -19,8 +19,8 @@ export interface ProgramOptions {
   readonly directory: string;
   /** The signals wanted; programs of others are not loaded. */
   readonly signals: readonly SignalName[];
-  /** Cgroup id and level of the kubepods root, and its directory's name. */
-  readonly kubepods: { readonly id: bigint; readonly level: number; readonly name: string };
+  /** Cgroup id of the kubepods root, and its directory's name. */
+  readonly kubepods: { readonly id: bigint; readonly name: string };
   /** Room for this many containers in each map. */
   readonly maxCgroups: number;
   /** Numbers of the system calls to look at. */
@@ -231,9 +231,8 @@ function configure(
   maps: readonly string[],
   options: ProgramOptions,
 ): void {
-  const { id, level, name: directory } = options.kubepods;
+  const { id, name: directory } = options.kubepods;
   object.setConstant("kubepods_id", bytesOf(new BigUint64Array([id])));
-  object.setConstant("kubepods_level", bytesOf(new Uint32Array([level])));
   // systemd repeats the parent's name in front: kubepods.slice/kubepods-burstable.slice.
   const prefix = directory.endsWith(".slice") ? directory.length - ".slice".length + 1 : 0;
   object.setConstant("qos_name_offset", bytesOf(new Uint32Array([prefix])));

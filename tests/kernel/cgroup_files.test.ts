@@ -3,8 +3,6 @@ import { NativeError } from "../../src/native/error.ts";
 import { FileSet } from "../../src/native/file_set.ts";
 import { HostRoot } from "../../src/native/host_files.ts";
 
-const CGROUP2_MAGIC = 0x63677270;
-
 /** Where the cgroup v2 hierarchy is mounted. */
 function cgroupMount(): string {
   using proc = HostRoot.open("/proc");
@@ -25,48 +23,6 @@ function withCgroup(test: (name: string, mount: string) => void): void {
     for (const { path } of root.walk(name).reverse()) Deno.removeSync(`${mount}/${path}`);
   }
 }
-
-Deno.test("a cgroup's level counts from the root of the hierarchy, wherever the root directory is", () =>
-  withCgroup((name, mount) => {
-    Deno.mkdirSync(`${mount}/${name}/pod/container`, { recursive: true });
-    using root = HostRoot.open(mount);
-    assert.equal(root.filesystemType(), CGROUP2_MAGIC);
-    const levels = [[".", 0], [name, 1], [`${name}/pod`, 2], [`${name}/pod/container`, 3]] as const;
-    for (const [path, level] of levels) assert.equal(root.cgroupLevel(path), level, path);
-    using inner = HostRoot.open(`${mount}/${name}/pod`);
-    assert.equal(inner.cgroupLevel("container"), 3);
-  }));
-
-Deno.test("a level is refused where there is no cgroup v2", () => {
-  using proc = HostRoot.open("/proc");
-  assert.throws(() => proc.cgroupLevel("."), { code: "ENOTSUP" });
-});
-
-Deno.test("a level is refused where only a part of the hierarchy is mounted", async () => {
-  const mount = cgroupMount();
-  const name = `kpod-test-${Deno.pid}`;
-  await Deno.mkdir(`${mount}/${name}/pod`, { recursive: true });
-  const directory = await Deno.makeTempDir();
-  // A mount namespace of its own: this machine's mounts stay as they are.
-  const script = `mount --bind "$0" "$1" && echo ready && exec sleep 60`;
-  const child = new Deno.Command("unshare", {
-    args: ["--mount", "sh", "-c", script, `${mount}/${name}`, directory],
-    stdout: "piped",
-  }).spawn();
-  try {
-    const { value } = await child.stdout.getReader().read();
-    assert.equal(new TextDecoder().decode(value), "ready\n");
-    using root = HostRoot.open(`/proc/${child.pid}/root/${directory}`);
-    assert.equal(root.filesystemType(), CGROUP2_MAGIC);
-    assert.throws(() => root.cgroupLevel("pod"), { code: "EXDEV" });
-  } finally {
-    child.kill("SIGKILL");
-    await child.status;
-    await Deno.remove(directory);
-    await Deno.remove(`${mount}/${name}/pod`);
-    await Deno.remove(`${mount}/${name}`);
-  }
-});
 
 Deno.test("a walk of cgroups finds every one, by its id", () =>
   withCgroup((name, mount) => {

@@ -13,7 +13,7 @@ export function loadPrograms(
   return new Programs({
     directory,
     signals,
-    kubepods: { id: 1n << 62n, level: 1, name: "kubepods" },
+    kubepods: { id: 1n << 62n, name: "kubepods" },
     maxCgroups: 16,
     syscalls: [0],
   });

@@ -24,3 +24,9 @@ export function attachOwn(
     throw error;
   }
 }
+
+/** Run by tests in processes that lack something: attaches one program, whose object and name are the arguments. */
+if (import.meta.main) {
+  const [object = "", program = ""] = Deno.args;
+  attachOwn(object, program, {}).close();
+}

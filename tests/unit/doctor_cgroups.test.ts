@@ -84,7 +84,7 @@ Deno.test("a kubepods root is told with its driver, and what is in it", () => {
   const container = (id: bigint, podUid: string) => ({ id, podUid, containerId: `${id}` }) as ContainerCgroup;
   const containers = [container(1n, "a"), container(2n, "a"), container(3n, "b")];
   for (const [path, driver] of [["kubepods.slice", "systemd"], ["kubelet/kubepods", "cgroupfs"]] as const) {
-    const kubepods = { id: 7n, level: 1, path };
+    const kubepods = { id: 7n, path };
     assertFinding(kubepodsRoot({ kubepods, containers }, hierarchy.root), [
       "ok",
       new RegExp(`/${path}, driver ${driver}: 2 pods, 3 containers`),
