@@ -1,4 +1,4 @@
-/** A Prometheus server that scrapes one agent every second. */
+/** A Prometheus server that scrapes agents every second. */
 import { eventually, freePort, type Labels } from "./agent.ts";
 
 /** Prometheus' own programs are unpacked for the tests where that is possible; see native/tools.ts. */
@@ -12,6 +12,13 @@ export function isOnPath(program: string): boolean {
   });
   if (!found) console.error(`Nothing is tested with ${program}: it is not on PATH, and could not be had`);
   return found;
+}
+
+/** One entry of `scrape_configs`. */
+export interface ScrapeJob {
+  readonly job_name: string;
+  readonly honor_labels?: boolean;
+  readonly static_configs: readonly { readonly targets: readonly string[]; readonly labels?: Labels }[];
 }
 
 /** One series of an answer; times in milliseconds since the epoch. */
@@ -34,17 +41,29 @@ interface Answer {
 export class Prometheus implements AsyncDisposable {
   private constructor(
     private readonly process: Deno.ChildProcess,
-    private readonly directory: string,
-    private readonly url: string,
+    /** Where its configuration and, in `data`, its database is. */
+    readonly directory: string,
+    /** `http://127.0.0.1:<port>` */
+    readonly url: string,
   ) {}
 
   /** Starts it and waits until its first scrape of `target`, host and port, has succeeded. */
-  static async start(target: string): Promise<Prometheus> {
+  static start(target: string): Promise<Prometheus> {
+    return Prometheus.startJobs([{ job_name: "kpod-metrics", static_configs: [{ targets: [target] }] }]);
+  }
+
+  /** Starts it with these jobs, rule files and flags, and waits until a first scrape has succeeded. */
+  static async startJobs(
+    jobs: readonly ScrapeJob[],
+    ruleFiles: readonly string[] = [],
+    flags: readonly string[] = [],
+  ): Promise<Prometheus> {
     const directory = await Deno.makeTempDir({ prefix: "kpod-prometheus-" });
     const address = `127.0.0.1:${freePort()}`;
     const config = {
-      global: { scrape_interval: "1s", scrape_timeout: "1s" },
-      scrape_configs: [{ job_name: "kpod-metrics", static_configs: [{ targets: [target] }] }],
+      global: { scrape_interval: "1s", scrape_timeout: "1s", evaluation_interval: "1s" },
+      rule_files: ruleFiles,
+      scrape_configs: jobs,
     };
     // JSON is YAML.
     await Deno.writeTextFile(`${directory}/prometheus.yml`, JSON.stringify(config));
@@ -54,6 +73,7 @@ export class Prometheus implements AsyncDisposable {
         `--storage.tsdb.path=${directory}/data`,
         `--web.listen-address=${address}`,
         "--log.level=warn",
+        ...flags,
       ],
       stdin: "null",
       stdout: "null",
@@ -62,8 +82,8 @@ export class Prometheus implements AsyncDisposable {
     const prometheus = new Prometheus(process, directory, `http://${address}`);
     try {
       await eventually("Prometheus scrapes the agent", async () => {
-        const [up] = await prometheus.query("up").catch(() => []);
-        return up?.samples[0]?.[1] === 1 || JSON.stringify(up ?? "no sample");
+        const [up] = await prometheus.query("up == 1").catch(() => []);
+        return up !== undefined || "none";
       });
       return prometheus;
     } catch (error) {

@@ -76,6 +76,8 @@ const MOST_LINES = 400;
 /** What a checkout holds, whatever else lies beside it on somebody's disk. */
 const TOP = [
   ".ci",
+  ".dockerignore",
+  ".github",
   "CONTRIBUTING.md",
   "Dockerfile",
   "README.md",
