@@ -25,6 +25,13 @@ export const TEST_TOOLS: readonly Tool[] = [
   { provides: "promtool", package: "prometheus" },
 ];
 
+/** To build the container image, and to run it as a node would. */
+export const IMAGE_TOOLS: readonly Tool[] = [
+  { provides: "buildah", package: "buildah" },
+  { provides: "debootstrap", package: "debootstrap" },
+  { provides: "crun", package: "crun" },
+];
+
 export const FORMAT_TOOLS: readonly Tool[] = [{ provides: "clang-format", package: "clang-format" }];
 
 /**
