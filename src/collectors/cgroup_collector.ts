@@ -1,5 +1,6 @@
 /** A collector over files of the containers' cgroups, described by tables of its families. */
 import type { Target } from "../cgroup/targets.ts";
+import { counter, type Descriptor, gauge, POD_LABELS } from "../metrics/descriptor.ts";
 import type { Labels, Sample, SimpleFamily } from "../metrics/family.ts";
 import type { Collector, Cycle } from "./collector.ts";
 import { type Count, type Counters, TargetTotals } from "./target_totals.ts";
@@ -25,8 +26,8 @@ export interface CgroupCollectorDescription {
   readonly read: (file: (name: string) => string | undefined) => Reading;
   readonly counters: readonly CgroupFamily[];
   readonly gauges: readonly CgroupFamily[];
-  /** The label that tells subkeys apart, and its value for one, asked for once a cycle. @default none */
-  readonly subkeyLabel?: { readonly name: string; readonly value: (subkey: string) => string };
+  /** The label that tells subkeys apart. @default none */
+  readonly subkeyLabel?: string;
 }
 
 /** A collector that needs no eBPF programs. */
@@ -40,7 +41,23 @@ interface Row {
   readonly counters: Counters;
 }
 
-export function cgroupCollector(description: CgroupCollectorDescription): CgroupCollector {
+/** What a collector serves. */
+export function cgroupDescriptors(
+  { counters, gauges, subkeyLabel }: CgroupCollectorDescription,
+): Descriptor[] {
+  const labels = subkeyLabel === undefined ? POD_LABELS : [...POD_LABELS, subkeyLabel];
+  return [
+    ...counters.map(({ name, help }) => counter(name, help, ...labels)),
+    ...gauges.map(({ name, help }) => gauge(name, help, ...POD_LABELS)),
+  ];
+}
+
+/** `subkeyText`, asked for once a cycle, gives the label's value for a subkey, which is itself by default. */
+export function cgroupCollector(
+  description: CgroupCollectorDescription,
+  subkeyText: (subkey: string) => string = String,
+): CgroupCollector {
+  const { subkeyLabel } = description;
   const totals = new TargetTotals();
   let readings = new Map<bigint, { target: Target; reading: Reading }>();
 
@@ -67,17 +84,16 @@ export function cgroupCollector(description: CgroupCollectorDescription): Cgroup
   /** What has been counted for each series that there may be; those of one target that are called the same are one. */
   function counterRows({ targets }: Pick<Cycle, "targets">): Row[] {
     const counts = [...readings.values()].flatMap(({ target, reading }) => countsOf(target, reading));
-    const { name, value } = description.subkeyLabel ?? {};
     const names = new Map<string, string>();
     return [...totals.sum(targets.targets(), counts)].flatMap(([target, total]) => {
-      if (name === undefined || value === undefined) {
+      if (subkeyLabel === undefined) {
         return [...total.values()].map((counters) => ({ labels: target.labels, counters }));
       }
       const rows = new Map<string, Row>();
       for (const [subkey, counters] of total) {
-        const text = names.get(subkey) ?? value(subkey);
+        const text = names.get(subkey) ?? subkeyText(subkey);
         names.set(subkey, text);
-        const row = rows.get(text) ?? { labels: { ...target.labels, [name]: text }, counters: {} };
+        const row = rows.get(text) ?? { labels: { ...target.labels, [subkeyLabel]: text }, counters: {} };
         rows.set(text, { ...row, counters: sum(row.counters, counters) });
       }
       return [...rows.values()];

@@ -4,7 +4,7 @@ import type { TargetIndex } from "../cgroup/targets.ts";
 import type { Family } from "../metrics/family.ts";
 import type { Programs } from "../native/programs.ts";
 
-/** What a collector works with in one cycle. */
+/** What collectors work with in one cycle: the same object for all of them, and another one in the next. */
 export interface Cycle {
   readonly targets: TargetIndex;
   /** The files that the collectors asked for, of every container's cgroup. */

@@ -28,22 +28,34 @@ export const CPU: CgroupCollectorDescription = {
     return { counters: new Map([["", Object.fromEntries(found)]]) };
   },
   counters: [
-    { name: "kpod_cpu_usage_seconds_total", help: "CPU time used.", value: "usage" },
-    { name: "kpod_cpu_user_seconds_total", help: "CPU time used in user space.", value: "user" },
-    { name: "kpod_cpu_system_seconds_total", help: "CPU time used in the kernel.", value: "system" },
+    {
+      name: "kpod_cpu_usage_seconds_total",
+      help: "CPU time that the container's tasks used, in user space and in the kernel.",
+      value: "usage",
+    },
+    {
+      name: "kpod_cpu_user_seconds_total",
+      help: "CPU time that the container's tasks used in user space.",
+      value: "user",
+    },
+    {
+      name: "kpod_cpu_system_seconds_total",
+      help: "CPU time that the container's tasks used in the kernel.",
+      value: "system",
+    },
     {
       name: "kpod_cpu_throttled_seconds_total",
-      help: "Time in which tasks were held back by the CPU limit.",
+      help: "Time for which the CPU limit held tasks back, added up over the CPUs.",
       value: "throttled",
     },
     {
       name: "kpod_cpu_throttled_periods_total",
-      help: "Periods of the CPU limit in which it was used up.",
+      help: "Periods of the CPU limit in which it was used up and tasks were held back.",
       value: "throttled_periods",
     },
     {
       name: "kpod_cpu_periods_total",
-      help: "Periods of the CPU limit in which anything ran.",
+      help: "Periods of the CPU limit in which the container had something to run.",
       value: "periods",
     },
   ],

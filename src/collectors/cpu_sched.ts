@@ -13,7 +13,7 @@ export const CPU_SCHED: KernelCollectorDescription = {
   }],
   histograms: [{
     name: "kpod_cpu_runqueue_latency_seconds",
-    help: "Time a task of the container was runnable before it got a CPU.",
+    help: "Time that a task of the container was runnable before it got a CPU.",
     signal: "cpu_sched",
     prefix: "runqueue_latency",
   }],

@@ -1,14 +1,16 @@
 /** Filesystems mounted in each container, as `df` there shows them. From PID/mountinfo and statfs beneath PID/root. */
 import type { Target, TargetIndex } from "../cgroup/targets.ts";
 import type { Logger } from "../log.ts";
+import { counter, type Descriptor, gauge, POD_LABELS } from "../metrics/descriptor.ts";
 import type { Family, Labels } from "../metrics/family.ts";
+import { hasCapability, ownStatus } from "../native/capabilities.ts";
 import { NativeError } from "../native/error.ts";
 import { type FilesystemSize, HostRoot } from "../native/host_files.ts";
 import { distinctFilesystems } from "../parse/filesystems.ts";
 import { type Mount, parseMountInfo } from "../parse/mountinfo.ts";
 import type { Collector, Cycle } from "./collector.ts";
 import { FilesystemSizes, isRemote, type Limits, type Question } from "./filesystem_sizes.ts";
-import { fromFirst, PROCESSES_FILE, readProcesses } from "./processes.ts";
+import { EVENTS_FILE, type Processes } from "./processes.ts";
 
 /** What this collector works with in one cycle. */
 export interface FilesystemCycle extends Pick<Cycle, "files"> {
@@ -21,6 +23,8 @@ export type Root = Pick<HostRoot, "readText" | "statfs" | "close">;
 export interface FilesystemOptions extends Limits {
   /** @default HostRoot.open */
   readonly open?: (path: string) => Root;
+  /** The /proc/PID/status of this process. @default ownStatus */
+  readonly status?: () => string;
 }
 
 interface Container {
@@ -34,18 +38,27 @@ interface Row {
   readonly size: FilesystemSize;
 }
 
-const FAMILIES: readonly (readonly [name: string, help: string, bytes: (size: FilesystemSize) => number])[] =
-  [
-    ["capacity", "Size of the filesystem.", (size) => size.capacityBytes],
-    ["usage", "Bytes in use.", (size) => size.capacityBytes - size.freeBytes],
-    ["available", "Bytes free to an unprivileged user.", (size) => size.availableBytes],
-  ];
+const FAMILIES: readonly (readonly [Descriptor<"gauge">, bytes: (size: FilesystemSize) => number])[] = [
+  [described("capacity", "Size of the filesystem."), (size) => size.capacityBytes],
+  [described("usage", "Bytes of the filesystem in use."), (size) => size.capacityBytes - size.freeBytes],
+  [described("available", "Bytes free to an unprivileged user."), (size) => size.availableBytes],
+];
 
-/** `procRoot` is where a procfs is mounted in which the process ids that the agent reads are valid. */
+const TIMEOUTS = counter("kpod_fs_timeouts_total", "Times that a filesystem was found not to answer.");
+
+/** What this collector serves. */
+export const FILESYSTEM: readonly Descriptor[] = [...FAMILIES.map(([descriptor]) => descriptor), TIMEOUTS];
+
+function described(name: string, help: string): Descriptor<"gauge"> {
+  return gauge(`kpod_fs_${name}_bytes`, help, ...POD_LABELS, "mountpoint");
+}
+
+/** `procRoot` is where the host's procfs is. */
 export function filesystemCollector(
   procRoot: string,
+  processes: Processes,
   log: Pick<Logger, "info" | "warn">,
-  { open = (path) => HostRoot.open(path), ...limits }: FilesystemOptions = {},
+  { open = (path) => HostRoot.open(path), status = ownStatus, ...limits }: FilesystemOptions = {},
 ): Collector & { collect(cycle: FilesystemCycle): Promise<Family[]> } {
   const sizes = new FilesystemSizes(log, limits);
   let files: ReadonlySet<string> = new Set();
@@ -55,17 +68,16 @@ export function filesystemCollector(
   function openContainers(
     opened: DisposableStack,
     proc: Root,
-    { targets, files: texts }: FilesystemCycle,
+    cycle: FilesystemCycle,
   ): Container[] {
-    const live = targets.live();
-    const processes = readProcesses(texts, live);
+    const live = cycle.targets.live();
     const containers = new Map<Target, Container>();
     let isDenied = false;
     // While a container's next instance starts, the one before may not be gone yet: the newer counts.
     for (const { id, target } of live.toSorted((one, other) => Number(other.id - one.id))) {
       if (target === undefined || containers.has(target)) continue;
       try {
-        const container = fromFirst(processes.get(id) ?? [], (pid) => ({
+        const container = processes.look(cycle, id, (pid) => ({
           labels: target.labels,
           mounts: parseMountInfo(proc.readText(`${pid}/mountinfo`)).mounts,
           root: opened.adopt(open(`${procRoot}/${pid}/root`), (root) => root.close()),
@@ -82,8 +94,11 @@ export function filesystemCollector(
   }
 
   function reportDenied({ namespace, pod, container }: Labels, { message }: NativeError): void {
+    const remedy = hasCapability(status(), "SYS_PTRACE")
+      ? "CAP_SYS_PTRACE is there, so a security module such as AppArmor forbids it"
+      : "grant CAP_SYS_PTRACE";
     log.warn(
-      "filesystems of containers are left out: their processes may not be looked at; grant CAP_SYS_PTRACE",
+      `filesystems of containers are left out: their processes may not be looked at; ${remedy}`,
       { namespace, pod, container, error: message },
     );
   }
@@ -133,22 +148,15 @@ export function filesystemCollector(
 
   return {
     name: "filesystem",
-    files: [PROCESSES_FILE],
+    files: [EVENTS_FILE],
     async collect(cycle: FilesystemCycle): Promise<Family[]> {
       const rows = await readRows(cycle);
       return [
-        ...FAMILIES.map(([name, help, bytes]) => ({
-          type: "gauge" as const,
-          name: `kpod_fs_${name}_bytes`,
-          help,
+        ...FAMILIES.map(([descriptor, bytes]) => ({
+          ...descriptor,
           samples: rows.map(({ labels, size }) => ({ labels, value: bytes(size) })),
         })),
-        {
-          type: "counter",
-          name: "kpod_fs_timeouts_total",
-          help: "Times that a filesystem was found not to answer.",
-          samples: [{ labels: {}, value: sizes.timeouts }],
-        },
+        { ...TIMEOUTS, samples: [{ labels: {}, value: sizes.timeouts }] },
       ];
     },
   };

@@ -54,6 +54,8 @@ export class FilesystemSizes {
   readonly #local = new Slots(LOCAL_CALLS);
   readonly #remote = new Slots(REMOTE_CALLS);
   #late = new Map<string, FilesystemSize>();
+  /** Parts that were last out of reach, as logged. */
+  readonly #unreachable = new Set<string>();
   #timeouts = 0;
 
   constructor(log: Pick<Logger, "info" | "warn">, { waitMs = 100, callMs = 2000 }: Limits = {}) {
@@ -98,6 +100,9 @@ export class FilesystemSizes {
       for (const [key, { isStuck }] of this.#hanging) {
         if (!isStuck && !this.#calls.has(key)) this.#hanging.delete(key);
       }
+      for (const part of this.#unreachable) {
+        if (!answers.has(part)) this.#unreachable.delete(part);
+      }
     }
   }
 
@@ -129,7 +134,7 @@ export class FilesystemSizes {
       if (patience.isOver || this.#hanging.get(key)?.isStuck) return undefined;
       const slot = await slots.take(patience.over);
       if (slot === undefined) return undefined;
-      const size = await this.#call(question, key).finally(() => {
+      const size = await this.#call(question, key, part).finally(() => {
         const hanging = this.#hanging.get(key);
         if (hanging?.isStuck && mayHang) hanging.slot = slot;
         else slot[Symbol.dispose]();
@@ -148,19 +153,35 @@ export class FilesystemSizes {
     }
   }
 
-  async #call({ root, mount, fields }: Question, key: string): Promise<FilesystemSize | undefined> {
+  async #call(
+    { root, mount, fields }: Question,
+    key: string,
+    part: string,
+  ): Promise<FilesystemSize | undefined> {
     try {
       const relative = mount.mountPoint.replace(/^\/+/, "") || ".";
       const size = await root.statfs(relative, this.#limits.callMs, key);
       const hanging = this.#hanging.get(key);
       if (hanging !== undefined) this.#log.info("filesystem answers again", hanging.fields);
       this.#hanging.delete(key);
+      this.#unreachable.delete(part);
       return (size.mountId ?? mount.mountId) === mount.mountId ? size : undefined;
     } catch (error) {
       if (!(error instanceof NativeError)) throw error;
       if (error.code === "ETIMEDOUT") this.#timedOut(key, fields);
+      if (error.code === "EACCES") this.#refused(part, fields);
       return undefined;
     }
+  }
+
+  #refused(part: string, fields: LogFields): void {
+    if (this.#unreachable.has(part)) return;
+    this.#unreachable.add(part);
+    this.#log.info(
+      "filesystem is left out: a directory on the way to it may be searched by its owner only; CAP_DAC_READ_SEARCH " +
+        "would include it",
+      fields,
+    );
   }
 
   #timedOut(key: string, fields: LogFields): void {

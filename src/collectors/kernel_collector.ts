@@ -1,4 +1,5 @@
 /** A collector over one kernel map, described by tables of its families. */
+import { counter, type Descriptor, histogram, POD_LABELS } from "../metrics/descriptor.ts";
 import type { Family } from "../metrics/family.ts";
 import type { HistogramResolution } from "../metrics/histogram.ts";
 import type { SignalName } from "../native/signals.ts";
@@ -8,12 +9,10 @@ import {
   counterFamily,
   type HistogramDescription,
   histogramFamily,
-  type Row,
+  rowPerSubkey,
   rowPerTarget,
 } from "./kernel_families.ts";
 import { KernelTotals } from "./kernel_totals.ts";
-import type { Totals } from "./target_totals.ts";
-import type { Target } from "../cgroup/targets.ts";
 
 export interface KernelCollectorDescription {
   readonly name: string;
@@ -22,8 +21,8 @@ export interface KernelCollectorDescription {
   readonly signals: readonly SignalName[];
   readonly counters: readonly CounterDescription[];
   readonly histograms: readonly HistogramDescription[];
-  /** @default one row a target */
-  readonly rows?: (totals: ReadonlyMap<Target, Totals>) => Row[];
+  /** The label that tells a target's subkeys apart, which then have series from their first count on. @default none */
+  readonly subkeyLabel?: string;
 }
 
 /** A collector that needs no files. */
@@ -31,21 +30,43 @@ export interface KernelCollector extends Collector {
   collect(cycle: Pick<Cycle, "targets" | "programs">): readonly Family[];
 }
 
-/** What the collectors of kernel maps have in common. */
+/** What a collector serves, each with the signal that it is from. */
+export function kernelDescriptors(
+  { counters, histograms, subkeyLabel }: KernelCollectorDescription,
+): (Descriptor & { readonly signal: SignalName })[] {
+  const labels = subkeyLabel === undefined ? POD_LABELS : [...POD_LABELS, subkeyLabel];
+  return [
+    ...counters.map(({ name, help, signal, series }) => ({
+      ...counter(name, help, ...labels, ...Object.keys(series[0]?.labels ?? {})),
+      signal,
+    })),
+    ...histograms.map(({ name, help, signal }) => ({ ...histogram(name, help, ...labels), signal })),
+  ];
+}
+
+/**
+ * What the collectors of kernel maps have in common. `subkeyText` gives the label's value for a subkey, which is
+ * itself by default.
+ */
 export function kernelCollector(
   description: KernelCollectorDescription,
   resolution: HistogramResolution,
+  subkeyText: (subkey: string) => string = String,
 ): KernelCollector {
   const totals = new KernelTotals(description.map);
+  const { subkeyLabel } = description;
   return {
     name: description.name,
     holds: (id) => totals.holds(id),
     collect({ programs, targets }): Family[] {
       if (programs === undefined) return [];
-      const rows = (description.rows ?? rowPerTarget)(totals.read({ programs, targets }));
+      const found = totals.read({ programs, targets });
+      const rows = subkeyLabel === undefined
+        ? rowPerTarget(found)
+        : rowPerSubkey(found, subkeyLabel, subkeyText);
       const delivered = ({ signal }: { signal: SignalName }) => programs.delivers(signal);
       return [
-        ...description.counters.filter(delivered).map((counter) => counterFamily(counter, rows)),
+        ...description.counters.filter(delivered).map((each) => counterFamily(each, rows)),
         ...description.histograms.filter(delivered).map((each) => histogramFamily(each, rows, resolution)),
       ];
     },

@@ -37,6 +37,21 @@ export function rowPerTarget(totals: ReadonlyMap<Target, Totals>): Row[] {
   return [...totals].map(([target, total]) => ({ target, labels: {}, counters: total.get("") ?? {} }));
 }
 
+/** One row for each subkey that a target has counted anything of, in the order of their numbers. */
+export function rowPerSubkey(
+  totals: ReadonlyMap<Target, Totals>,
+  label: string,
+  text: (subkey: string) => string,
+): Row[] {
+  return [...totals].flatMap(([target, subkeys]) =>
+    [...subkeys].sort(([one], [other]) => Number(one) - Number(other)).map(([subkey, counters]) => ({
+      target,
+      labels: { [label]: text(subkey) },
+      counters,
+    }))
+  );
+}
+
 export function counterFamily(description: CounterDescription, rows: readonly Row[]): SimpleFamily {
   const { name, help, series } = description;
   const samples: Sample[] = rows.flatMap((row) =>

@@ -1,23 +1,25 @@
 /** Every collector there is: to register a new one, add it here and in `src/profiles.ts`. */
 import type { Logger } from "../log.ts";
+import type { Descriptor } from "../metrics/descriptor.ts";
 import type { HistogramResolution } from "../metrics/histogram.ts";
 import { HostRoot } from "../native/host_files.ts";
 import type { SignalName } from "../native/signals.ts";
-import { cgroupCollector } from "./cgroup_collector.ts";
+import { cgroupCollector, type CgroupCollectorDescription, cgroupDescriptors } from "./cgroup_collector.ts";
 import type { Collector } from "./collector.ts";
 import { CPU } from "./cpu.ts";
 import { CPU_SCHED } from "./cpu_sched.ts";
 import { deviceNames } from "./device_names.ts";
-import { diskDescription } from "./disk.ts";
-import { filesystemCollector } from "./filesystem.ts";
-import { interfaceCollector } from "./interface.ts";
-import { kernelCollector, type KernelCollectorDescription } from "./kernel_collector.ts";
+import { DISK } from "./disk.ts";
+import { FILESYSTEM, filesystemCollector } from "./filesystem.ts";
+import { INTERFACE, interfaceCollector } from "./interface.ts";
+import { kernelCollector, type KernelCollectorDescription, kernelDescriptors } from "./kernel_collector.ts";
 import { MEMORY } from "./memory.ts";
 import { OOM } from "./oom.ts";
 import { PAGE_FAULTS } from "./page_faults.ts";
 import { PIDS } from "./pids.ts";
 import { PRESSURE } from "./pressure.ts";
-import { syscallDescription } from "./syscall.ts";
+import { ownCgroup, Processes } from "./processes.ts";
+import { SYSCALL } from "./syscall.ts";
 import { TCP } from "./tcp.ts";
 
 export interface CollectorOptions {
@@ -31,6 +33,78 @@ export interface CollectorOptions {
   readonly log: Logger;
 }
 
+/** A collector that there may be. */
+export interface CollectorEntry {
+  readonly name: string;
+  /** The kernel signals it needs. */
+  readonly signals: readonly SignalName[];
+  /** What it may serve, and the signal that it is from, where it is from one. */
+  readonly descriptors: readonly (Descriptor & { readonly signal?: SignalName })[];
+  readonly create: (options: CollectorOptions & Shared) => Collector;
+}
+
+/** What several collectors use, made for the first of them. */
+interface Shared {
+  readonly proc: () => HostRoot;
+  readonly processes: () => Processes;
+}
+
+/** In the order they run. */
+export const COLLECTOR_ENTRIES: readonly CollectorEntry[] = [
+  kernel(CPU_SCHED),
+  kernel(TCP),
+  kernel(OOM),
+  kernel(PAGE_FAULTS),
+  kernel(SYSCALL, ({ syscalls }) => {
+    const names = new Map(syscalls.map(({ name, number }) => [String(number), name]));
+    return (number) => names.get(number) ?? number;
+  }),
+  cgroup(DISK, ({ sysRoot }) => deviceNames(openRoot("KPOD_SYS_ROOT", sysRoot))),
+  {
+    name: "interface",
+    signals: [],
+    descriptors: INTERFACE,
+    create: ({ proc, processes }) => interfaceCollector(proc(), processes()),
+  },
+  {
+    name: "filesystem",
+    signals: [],
+    descriptors: FILESYSTEM,
+    create: ({ procRoot, processes, log }) => filesystemCollector(procRoot, processes(), log),
+  },
+  cgroup(CPU),
+  cgroup(MEMORY),
+  cgroup(PRESSURE),
+  cgroup(PIDS),
+];
+
+/** The text of a subkey's label. */
+type SubkeyText = (subkey: string) => string;
+
+function kernel(
+  description: KernelCollectorDescription,
+  subkeyText?: (options: CollectorOptions) => SubkeyText,
+): CollectorEntry {
+  return {
+    name: description.name,
+    signals: description.signals,
+    descriptors: kernelDescriptors(description),
+    create: (options) => kernelCollector(description, options.histogramResolution, subkeyText?.(options)),
+  };
+}
+
+function cgroup(
+  description: CgroupCollectorDescription,
+  subkeyText?: (options: CollectorOptions) => SubkeyText,
+): CollectorEntry {
+  return {
+    name: description.name,
+    signals: [],
+    descriptors: cgroupDescriptors(description),
+    create: (options) => cgroupCollector(description, subkeyText?.(options)),
+  };
+}
+
 /** Opens a root of the host's files; throws an error that names the setting. */
 function openRoot(variable: string, path: string): HostRoot {
   try {
@@ -42,36 +116,22 @@ function openRoot(variable: string, path: string): HostRoot {
   }
 }
 
+function sharedBy({ procRoot, sysRoot }: CollectorOptions): Shared {
+  let opened: HostRoot | undefined;
+  let made: Processes | undefined;
+  const proc = () => opened ??= openRoot("KPOD_PROC_ROOT", procRoot);
+  const own = () => ownCgroup(openRoot("KPOD_SYS_ROOT", sysRoot));
+  return { proc, processes: () => made ??= new Processes(proc(), own()) };
+}
+
 /** The collectors wanted, and the kernel signals they need. */
 export function createCollectors(
   options: CollectorOptions,
 ): { collectors: Collector[]; signals: SignalName[] } {
-  const { histogramResolution, syscalls, procRoot, sysRoot, log } = options;
-  const names = new Map(syscalls.map(({ name, number }) => [number, name]));
-  const kernel: readonly KernelCollectorDescription[] = [
-    CPU_SCHED,
-    TCP,
-    OOM,
-    PAGE_FAULTS,
-    syscallDescription(names),
-  ];
-  const files: Readonly<Record<string, () => Collector>> = {
-    disk: () => cgroupCollector(diskDescription(deviceNames(openRoot("KPOD_SYS_ROOT", sysRoot)))),
-    interface: () => interfaceCollector(openRoot("KPOD_PROC_ROOT", procRoot)),
-    filesystem: () => filesystemCollector(procRoot, log),
-    cpu: () => cgroupCollector(CPU),
-    memory: () => cgroupCollector(MEMORY),
-    pressure: () => cgroupCollector(PRESSURE),
-    pids: () => cgroupCollector(PIDS),
-  };
-  const wanted = kernel.filter(({ name }) => options.collectors.includes(name));
+  const wanted = COLLECTOR_ENTRIES.filter(({ name }) => options.collectors.includes(name));
+  const shared = sharedBy(options);
   return {
-    collectors: [
-      ...wanted.map((description) => kernelCollector(description, histogramResolution)),
-      ...Object.entries(files).flatMap(([name, create]) =>
-        options.collectors.includes(name) ? [create()] : []
-      ),
-    ],
+    collectors: wanted.map(({ create }) => create({ ...options, ...shared })),
     signals: wanted.flatMap(({ signals }) => signals),
   };
 }

@@ -37,9 +37,21 @@ export const MEMORY: CgroupCollectorDescription = {
       help: "Memory in use less inactive page cache, as the kubelet computes it.",
       value: "working_set",
     },
-    { name: "kpod_mem_rss_bytes", help: "Anonymous memory.", value: "rss" },
-    { name: "kpod_mem_cache_bytes", help: "Page cache, shared memory included.", value: "cache" },
-    { name: "kpod_mem_swap_bytes", help: "Swap in use.", value: "swap" },
-    { name: "kpod_mem_limit_bytes", help: "The memory limit; absent where there is none.", value: "limit" },
+    {
+      name: "kpod_mem_rss_bytes",
+      help: "Anonymous memory: heaps, stacks and the like, shared memory not included.",
+      value: "rss",
+    },
+    {
+      name: "kpod_mem_cache_bytes",
+      help: "Page cache of files, tmpfs and shared memory included.",
+      value: "cache",
+    },
+    { name: "kpod_mem_swap_bytes", help: "Swap that the container's memory takes.", value: "swap" },
+    {
+      name: "kpod_mem_limit_bytes",
+      help: "The container's memory limit; absent where there is none.",
+      value: "limit",
+    },
   ],
 };

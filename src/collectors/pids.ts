@@ -10,5 +10,5 @@ export const PIDS: CgroupCollectorDescription = {
     return current === undefined ? {} : { gauges: { current } };
   },
   counters: [],
-  gauges: [{ name: "kpod_pids_current", help: "Processes and threads.", value: "current" }],
+  gauges: [{ name: "kpod_pids_current", help: "Processes and threads of the container.", value: "current" }],
 };

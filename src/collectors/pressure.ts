@@ -19,12 +19,12 @@ export const PRESSURE: CgroupCollectorDescription = {
   counters: RESOURCES.flatMap(([resource, what]): CgroupFamily[] => [
     {
       name: `kpod_pressure_${resource}_waiting_seconds_total`,
-      help: `Time in which at least one task waited for ${what}.`,
+      help: `Time in which at least one task of the container waited for ${what}.`,
       value: `${resource}_waiting`,
     },
     {
       name: `kpod_pressure_${resource}_stalled_seconds_total`,
-      help: `Time in which all tasks that had something to do waited for ${what}.`,
+      help: `Time in which all tasks of the container that had something to do waited for ${what}.`,
       value: `${resource}_stalled`,
     },
   ]),

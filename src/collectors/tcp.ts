@@ -8,25 +8,25 @@ export const TCP: KernelCollectorDescription = {
   counters: [
     {
       name: "kpod_net_tcp_bytes_sent_total",
-      help: "Bytes handed to TCP successfully.",
+      help: "Bytes that the container's sockets handed to TCP successfully.",
       signal: "tcp_bytes_sent",
       series: [{ counter: "bytes_sent" }],
     },
     {
       name: "kpod_net_tcp_bytes_received_total",
-      help: "Bytes read from TCP by the program; peeking is not reading.",
+      help: "Bytes that the container read from its TCP sockets; peeking is not reading.",
       signal: "tcp_bytes_received",
       series: [{ counter: "bytes_received" }],
     },
     {
       name: "kpod_net_tcp_retransmits_total",
-      help: "Segments sent again.",
+      help: "TCP segments that a socket of the container sent again.",
       signal: "tcp_retransmits",
       series: [{ counter: "retransmits" }],
     },
     {
       name: "kpod_net_tcp_connections_total",
-      help: "Connections that reached ESTABLISHED, by which end opened them.",
+      help: "TCP connections of the container that reached ESTABLISHED, by which end opened them.",
       signal: "tcp_connections",
       series: [
         { counter: "connections_active", labels: { direction: "active" } },
@@ -35,14 +35,14 @@ export const TCP: KernelCollectorDescription = {
     },
     {
       name: "kpod_net_tcp_connect_failures_total",
-      help: "Active opens that never reached ESTABLISHED.",
+      help: "TCP connections that the container tried to open and that never reached ESTABLISHED.",
       signal: "tcp_connections",
       series: [{ counter: "connect_failures" }],
     },
   ],
   histograms: [{
     name: "kpod_net_tcp_rtt_seconds",
-    help: "Smoothed round-trip time, seen as each segment is received on an established socket.",
+    help: "Smoothed TCP round-trip time, as each segment is received on an established socket.",
     signal: "tcp_rtt",
     prefix: "rtt",
   }],

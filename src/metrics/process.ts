@@ -3,6 +3,7 @@
  * `collectDefaultMetrics` is not used: it reads /proc itself, which Deno refuses, and would report 0.
  */
 
+import { counter, type Descriptor, gauge } from "./descriptor.ts";
 import type { SimpleFamily } from "./family.ts";
 
 /** Text of the process's own files in /proc (proc(5)), and what is needed to read their numbers. */
@@ -13,8 +14,6 @@ export interface ProcessFiles {
   readonly status: string;
   /** `/proc/self/limits` */
   readonly limits?: string | undefined;
-  /** Number of open file descriptors. */
-  readonly openFds?: number | undefined;
   /** When the kernel booted, Unix time: `btime` of `/proc/stat`. */
   readonly bootTimeSeconds: number;
   /** `sysconf(_SC_CLK_TCK)`: 100 on every architecture the agent runs on. */
@@ -24,40 +23,52 @@ export interface ProcessFiles {
 /** Fields of `/proc/PID/stat`, counted from 1 as proc(5) does. */
 const STAT = { utime: 14, stime: 15, starttime: 22, vsize: 23 } as const;
 
+type Read = (files: ProcessFiles) => number;
+
+const FAMILIES: readonly (readonly [descriptor: Descriptor<"counter" | "gauge">, read: Read])[] = [
+  [counter("process_cpu_user_seconds_total", "User CPU time spent."), (files) => seconds(files, STAT.utime)],
+  [
+    counter("process_cpu_system_seconds_total", "System CPU time spent."),
+    (files) => seconds(files, STAT.stime),
+  ],
+  [
+    counter("process_cpu_seconds_total", "User and system CPU time spent."),
+    (files) => seconds(files, STAT.utime) + seconds(files, STAT.stime),
+  ],
+  [
+    gauge("process_start_time_seconds", "Start time of the process since the Unix epoch."),
+    (files) => files.bootTimeSeconds + seconds(files, STAT.starttime),
+  ],
+  [
+    gauge("process_resident_memory_bytes", "Resident memory."),
+    ({ status }) => statusBytes(status, "VmRSS"),
+  ],
+  [gauge("process_virtual_memory_bytes", "Virtual memory."), ({ stat }) => statField(stat, STAT.vsize)],
+  [gauge("process_max_fds", "Limit of open file descriptors."), ({ limits }) => maxOpenFiles(limits ?? "")],
+];
+
+/** What the agent serves about its own process. */
+export const PROCESS: readonly Descriptor[] = FAMILIES.map(([descriptor]) => descriptor);
+
 /** Returns a family of one sample for each number the files hold; what they do not hold is left out. */
 export function processFamilies(files: ProcessFiles): SimpleFamily[] {
-  const ticks = statFields(files.stat);
-  const user = ticks(STAT.utime) / files.clockTicks;
-  const system = ticks(STAT.stime) / files.clockTicks;
-  const families = [
-    family("counter", "process_cpu_user_seconds_total", "User CPU time spent.", user),
-    family("counter", "process_cpu_system_seconds_total", "System CPU time spent.", system),
-    family("counter", "process_cpu_seconds_total", "User and system CPU time spent.", user + system),
-    family(
-      "gauge",
-      "process_start_time_seconds",
-      "Start time of the process since the Unix epoch.",
-      files.bootTimeSeconds + ticks(STAT.starttime) / files.clockTicks,
-    ),
-    family("gauge", "process_resident_memory_bytes", "Resident memory.", statusBytes(files.status, "VmRSS")),
-    family("gauge", "process_virtual_memory_bytes", "Virtual memory.", ticks(STAT.vsize)),
-    family("gauge", "process_open_fds", "Open file descriptors.", files.openFds ?? NaN),
-    family("gauge", "process_max_fds", "Limit of open file descriptors.", maxOpenFiles(files.limits ?? "")),
-  ];
-  return families.filter(({ samples }) => samples.every(({ value }) => Number.isFinite(value)));
+  return FAMILIES.flatMap(([descriptor, read]) => {
+    const value = read(files);
+    return Number.isFinite(value) ? [{ ...descriptor, samples: [{ labels: {}, value }] }] : [];
+  });
 }
 
-function family(type: SimpleFamily["type"], name: string, help: string, value: number): SimpleFamily {
-  return { type, name, help, samples: [{ labels: {}, value }] };
+function seconds({ stat, clockTicks }: ProcessFiles, field: number): number {
+  return statField(stat, field) / clockTicks;
 }
 
 /**
- * Returns a reader of numbered fields: `1234 (deno main) S 1 …`. The name, field 2, may itself hold spaces
- * and parentheses, but no later field does.
+ * Reads a numbered field: `1234 (deno main) S 1 …`. The name, field 2, may itself hold spaces and parentheses, but no
+ * later field does.
  */
-function statFields(stat: string): (field: number) => number {
+function statField(stat: string, field: number): number {
   const fromThird = stat.slice(stat.lastIndexOf(")") + 1).trim().split(/\s+/);
-  return (field) => Number(fromThird[field - 3] ?? NaN);
+  return Number(fromThird[field - 3] ?? NaN);
 }
 
 /** Reads a line such as `VmRSS:     52044 kB`; the kernel's kB are 1024 bytes. */

@@ -1,8 +1,101 @@
 /** What the agent says about itself. */
+import { counter, type Descriptor, gauge, histogram } from "./descriptor.ts";
 import type { Family, HistogramFamily, Labels, SimpleFamily } from "./family.ts";
 
-/** A histogram that the agent itself observes into. */
-export class Observations {
+const COLLECTION_DURATION = histogram(
+  "kpod_collection_duration_seconds",
+  "How long a cycle took: finding the containers, running all collectors.",
+);
+const COLLECTOR_UP = gauge("kpod_collector_up", "Whether the collector's last run succeeded.", "collector");
+const COLLECTOR_DURATION = gauge(
+  "kpod_collector_duration_seconds",
+  "How long the collector's last run took.",
+  "collector",
+);
+const DISCOVERY_PODS = gauge("kpod_discovery_pods", "Pods in the kubelet's last good answer.");
+const DISCOVERY_LAST_SUCCESS = gauge(
+  "kpod_discovery_last_success_timestamp_seconds",
+  "When the kubelet last gave a good answer; 0 before the first.",
+);
+const DISCOVERY_ERRORS = counter(
+  "kpod_discovery_errors_total",
+  "Polls of the kubelet that failed, and pods of its answers that could not be read.",
+  "reason",
+);
+const UNATTRIBUTED_CGROUPS = gauge(
+  "kpod_unattributed_cgroups",
+  "Cgroups under kubepods with data whose pod the kubelet has not named.",
+);
+const BUILD_INFO = gauge(
+  "kpod_build_info",
+  "What is running; always 1.",
+  "version",
+  "deno",
+  "libbpf",
+  "kernel",
+);
+const MAP_ENTRIES = gauge("kpod_bpf_map_entries", "Entries of the map in use.", "map");
+const MAP_CAPACITY = gauge("kpod_bpf_map_capacity", "Entries that the map was loaded with room for.", "map");
+const MAP_MEMORY = gauge("kpod_bpf_map_memory_bytes", "Kernel memory that the map holds.", "map");
+const MAP_UPDATE_ERRORS = counter(
+  "kpod_bpf_map_update_errors_total",
+  "Updates that the kernel refused because the map was full or memory short: events not counted.",
+  "map",
+);
+const PROGRAM_MISSES = counter(
+  "kpod_bpf_program_misses_total",
+  "Events that a program did not see because it was already running on that CPU.",
+  "program",
+  "hook",
+);
+const PROGRAM_RUN_SECONDS = counter(
+  "kpod_bpf_program_run_seconds_total",
+  "Time spent in the program while the kernel kept count.",
+  "program",
+  "hook",
+);
+const PROGRAM_RUNS = counter(
+  "kpod_bpf_program_runs_total",
+  "Runs of the program while the kernel kept count.",
+  "program",
+  "hook",
+);
+const PROGRAM_INFO = gauge(
+  "kpod_bpf_program_info",
+  "How each signal is got from this kernel; always 1.",
+  "program",
+  "hook",
+  "signal",
+  "state",
+  "reason",
+);
+
+/** What the agent serves about its cycles, and what runs. */
+export const CYCLE: readonly Descriptor[] = [
+  COLLECTION_DURATION,
+  COLLECTOR_UP,
+  COLLECTOR_DURATION,
+  UNATTRIBUTED_CGROUPS,
+  BUILD_INFO,
+];
+
+/** What it serves about the kubelet. */
+export const DISCOVERY: readonly Descriptor[] = [DISCOVERY_PODS, DISCOVERY_LAST_SUCCESS, DISCOVERY_ERRORS];
+
+/** What it serves about its eBPF programs and their maps. */
+export const PROGRAMS: readonly Descriptor[] = [
+  PROGRAM_INFO,
+  PROGRAM_MISSES,
+  PROGRAM_RUN_SECONDS,
+  PROGRAM_RUNS,
+  MAP_ENTRIES,
+  MAP_CAPACITY,
+  MAP_MEMORY,
+  MAP_UPDATE_ERRORS,
+];
+
+/** How long the agent's cycles take. */
+export class CycleDurations {
   readonly #bounds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, Infinity];
   readonly #buckets: number[] = this.#bounds.map(() => 0);
   #sum = 0;
@@ -14,9 +107,9 @@ export class Observations {
     });
   }
 
-  family(name: string, help: string): HistogramFamily {
+  family(): HistogramFamily {
     const samples = [{ labels: {}, buckets: [...this.#buckets], sum: this.#sum }];
-    return { type: "histogram", name, help, bounds: this.#bounds, samples };
+    return { ...COLLECTION_DURATION, bounds: this.#bounds, samples };
   }
 }
 
@@ -67,53 +160,28 @@ export interface BuildInfo {
 
 type Series = readonly (readonly [labels: Labels, value: number])[];
 
-function family(type: "counter" | "gauge", name: string, help: string, series: Series): SimpleFamily {
-  return { type, name, help, samples: series.map(([labels, value]) => ({ labels, value })) };
+function family(descriptor: Descriptor<"counter" | "gauge">, series: Series): SimpleFamily {
+  return { ...descriptor, samples: series.map(([labels, value]) => ({ labels, value })) };
 }
 
 export function buildFamilies(build: BuildInfo): Family[] {
-  return [family("gauge", "kpod_build_info", "What is running; always 1.", [[{ ...build }, 1]])];
+  return [family(BUILD_INFO, [[{ ...build }, 1]])];
 }
 
 export function collectorFamilies(runs: readonly CollectorRun[]): Family[] {
   return [
-    family(
-      "gauge",
-      "kpod_collector_up",
-      "Whether the collector's last run succeeded.",
-      runs.map(({ name, up }) => [{ collector: name }, Number(up)]),
-    ),
-    family(
-      "gauge",
-      "kpod_collector_duration_seconds",
-      "How long the collector's last run took.",
-      runs.map(({ name, seconds }) => [{ collector: name }, seconds]),
-    ),
+    family(COLLECTOR_UP, runs.map(({ name, up }) => [{ collector: name }, Number(up)])),
+    family(COLLECTOR_DURATION, runs.map(({ name, seconds }) => [{ collector: name }, seconds])),
   ];
 }
 
 export function discoveryFamilies(discovery: DiscoveryFacts, unattributed: number): Family[] {
   const { pods, lastSuccess, errors } = discovery;
   return [
-    family("gauge", "kpod_discovery_pods", "Pods in the kubelet's last good answer.", [[{}, pods.length]]),
-    family(
-      "gauge",
-      "kpod_discovery_last_success_timestamp_seconds",
-      "When the kubelet last gave a good answer; 0 before the first.",
-      [[{}, (lastSuccess ?? 0) / 1000]],
-    ),
-    family(
-      "counter",
-      "kpod_discovery_errors_total",
-      "Polls of the kubelet that failed, and pods of its answers that could not be read.",
-      [...errors].map(([reason, count]) => [{ reason }, count]),
-    ),
-    family(
-      "gauge",
-      "kpod_unattributed_cgroups",
-      "Cgroups under kubepods with data whose pod the kubelet has not named.",
-      [[{}, unattributed]],
-    ),
+    family(DISCOVERY_PODS, [[{}, pods.length]]),
+    family(DISCOVERY_LAST_SUCCESS, [[{}, (lastSuccess ?? 0) / 1000]]),
+    family(DISCOVERY_ERRORS, [...errors].map(([reason, count]) => [{ reason }, count])),
+    family(UNATTRIBUTED_CGROUPS, [[{}, unattributed]]),
   ];
 }
 
@@ -127,36 +195,14 @@ export function programFamilies(programs: ProgramFacts, timed: boolean): Family[
     return count === undefined ? [] : [[{ map }, count] as const];
   });
   return [
-    family("gauge", "kpod_bpf_map_entries", "Entries in use.", counted),
-    family(
-      "gauge",
-      "kpod_bpf_map_capacity",
-      "Entries that the map was loaded with room for.",
-      sized.map(([map, info]) => [{ map }, info.maxEntries]),
-    ),
-    family(
-      "gauge",
-      "kpod_bpf_map_memory_bytes",
-      "Kernel memory that the map holds.",
-      maps.map(([map, info]) => [{ map }, info.memoryBytes]),
-    ),
-    family(
-      "counter",
-      "kpod_bpf_map_update_errors_total",
-      "Updates that the kernel refused because the map was full or memory short: events not counted.",
-      [...programs.updateErrors()].map(([map, errors]) => [{ map }, errors]),
-    ),
-    family(
-      "counter",
-      "kpod_bpf_program_misses_total",
-      "Events that a program did not see because it was already running on that CPU.",
-      attached.map(({ program, hook, misses }) => [{ program, hook }, misses]),
-    ),
+    family(MAP_ENTRIES, counted),
+    family(MAP_CAPACITY, sized.map(([map, info]) => [{ map }, info.maxEntries])),
+    family(MAP_MEMORY, maps.map(([map, info]) => [{ map }, info.memoryBytes])),
+    family(MAP_UPDATE_ERRORS, [...programs.updateErrors()].map(([map, errors]) => [{ map }, errors])),
+    family(PROGRAM_MISSES, attached.map(({ program, hook, misses }) => [{ program, hook }, misses])),
     ...(timed ? runTimeFamilies(attached) : []),
     family(
-      "gauge",
-      "kpod_bpf_program_info",
-      "How each signal is got from this kernel; always 1.",
+      PROGRAM_INFO,
       programs.states.map(({ program, hook, signal, state, reason }) => [
         { program, hook, signal, state, reason },
         1,
@@ -166,18 +212,12 @@ export function programFamilies(programs: ProgramFacts, timed: boolean): Family[
 }
 
 function runTimeFamilies(attached: ReturnType<ProgramFacts["programs"]>): Family[] {
+  const seconds: Series = attached.map(({ program, hook, runTimeSeconds }) => [
+    { program, hook },
+    runTimeSeconds,
+  ]);
   return [
-    family(
-      "counter",
-      "kpod_bpf_program_run_seconds_total",
-      "Time spent in the program while the kernel kept count.",
-      attached.map(({ program, hook, runTimeSeconds }) => [{ program, hook }, runTimeSeconds]),
-    ),
-    family(
-      "counter",
-      "kpod_bpf_program_runs_total",
-      "Runs of the program while the kernel kept count.",
-      attached.map(({ program, hook, runs }) => [{ program, hook }, runs]),
-    ),
+    family(PROGRAM_RUN_SECONDS, seconds),
+    family(PROGRAM_RUNS, attached.map(({ program, hook, runs }) => [{ program, hook }, runs])),
   ];
 }

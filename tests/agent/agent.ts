@@ -76,16 +76,24 @@ export class AgentProcess implements AsyncDisposable {
     this.#listening.promise.catch(() => {});
   }
 
-  /** Starts the agent on a free port of 127.0.0.1 and waits until it listens; throws what it wrote if it ends. */
-  static async start(settings: Labels): Promise<AgentProcess> {
-    const agent = new AgentProcess(spawn({ KPOD_LISTEN_ADDRESS: "127.0.0.1:0", ...settings }));
+  /**
+   * Starts the agent on a free port of 127.0.0.1 and waits until it listens; throws what it wrote if it ends. `wrapper`
+   * is a command that runs another one, which follows.
+   */
+  static async start(settings: Labels, wrapper: readonly string[] = []): Promise<AgentProcess> {
+    return await AgentProcess.listening(spawn({ KPOD_LISTEN_ADDRESS: "127.0.0.1:0", ...settings }, wrapper));
+  }
+
+  /** Waits until a process that is the agent, or runs it, listens on 127.0.0.1; throws what it wrote if it ends. */
+  static async listening(process: Deno.ChildProcess): Promise<AgentProcess> {
+    const agent = new AgentProcess(process);
     agent.url = `http://${await agent.#listening.promise}`;
     return agent;
   }
 
   /** Starts the agent and waits until it is ready. */
-  static async ready(settings: Labels): Promise<AgentProcess> {
-    const agent = await AgentProcess.start(settings);
+  static async ready(settings: Labels, wrapper: readonly string[] = []): Promise<AgentProcess> {
+    const agent = await AgentProcess.start(settings, wrapper);
     try {
       await agent.untilReady();
       return agent;
@@ -199,17 +207,28 @@ export class AgentProcess implements AsyncDisposable {
 /** Runs the agent in a tree of the project's until it ends of itself. */
 export async function runAgent(
   settings: Labels,
-  { args = [], tree = ROOT }: { args?: readonly string[]; tree?: string } = {},
+  { args = [], tree = ROOT, wrapper = [] }: {
+    args?: readonly string[];
+    tree?: string;
+    wrapper?: readonly string[];
+  } = {},
 ): Promise<Ended & { output: string }> {
-  const { code, stderr, stdout } = await command(settings, ["mod.ts", ...args], tree).output();
+  const { code, stderr, stdout } = await command(settings, ["mod.ts", ...args], tree, wrapper).output();
   const decoder = new TextDecoder();
   return { code, log: decoder.decode(stderr), output: decoder.decode(stdout) };
 }
 
 /** Any module run with just the agent's permissions, and only these of the agent's variables. */
-export function command(settings: Labels, args: readonly string[], tree = ROOT): Deno.Command {
-  return new Deno.Command(Deno.execPath(), {
-    args: ["run", "--no-remote", "-P=agent", "--no-prompt", ...args],
+export function command(
+  settings: Labels,
+  args: readonly string[],
+  tree = ROOT,
+  wrapper: readonly string[] = [],
+): Deno.Command {
+  const deno = [Deno.execPath(), "run", "--no-remote", "-P=agent", "--no-prompt", ...args];
+  const [program = "", ...programArgs] = [...wrapper, ...deno];
+  return new Deno.Command(program, {
+    args: programArgs,
     cwd: tree,
     clearEnv: true,
     env: { ...baseEnvironment(), ...settings },
@@ -226,8 +245,8 @@ export function baseEnvironment(): Record<string, string> {
   );
 }
 
-function spawn(settings: Labels): Deno.ChildProcess {
-  const process = command(settings, ["mod.ts"]).spawn();
+function spawn(settings: Labels, wrapper: readonly string[]): Deno.ChildProcess {
+  const process = command(settings, ["mod.ts"], ROOT, wrapper).spawn();
   void process.stdout.cancel();
   return process;
 }

@@ -33,7 +33,7 @@ const CGROUP_FILES: Readonly<Record<string, string>> = {
     ].map((name) => [name, kernelFile(LIMITED, name)]),
   ),
   "io.stat": kernelFile(WRITER, "io.stat"),
-  "cgroup.procs": `${PID}\n`,
+  "cgroup.events": "populated 1\nfrozen 0\n",
 };
 
 const POD: Pod = {
@@ -92,6 +92,7 @@ async function writeFiles(directory: string): Promise<bigint> {
   };
   write("cgroup/cgroup.controllers", "cpuset cpu io memory pids\n");
   for (const [name, text] of Object.entries(CGROUP_FILES)) write(`cgroup/${CGROUP}/${name}`, text);
+  write(`proc/${PID}/cgroup`, `0::/${CGROUP}\n`);
   write(`proc/${PID}/net/dev`, kernelFile(PROCESSES.writer, "net/dev"));
   Deno.mkdirSync(`${directory}/proc/${PID}/root`);
   using root = HostRoot.open(`${directory}/proc/${PID}/root`);

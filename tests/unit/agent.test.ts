@@ -1,6 +1,7 @@
 /** The cycle: what it takes from whom, what it serves, and how little of it falls with what fails. */
 import assert from "node:assert/strict";
 import type { LoadedPrograms } from "../../src/agent.ts";
+import type { Collector } from "../../src/collectors/collector.ts";
 import { AgentSetup, fail, gauge, KUBELET_POLL_MS, needsRoot, POLL_MS, UID, valueOf } from "./agent_setup.ts";
 import { until } from "../kernel/until.ts";
 import { FakeKernel } from "./fake_kernel.ts";
@@ -48,6 +49,27 @@ Deno.test("a snapshot is used again for a second, and no clock that was set back
   }
   assert.deepEqual(runs, [1, 1, 2, 2, 2, 3, 4, 4]);
 });
+
+Deno.test(
+  "all collectors are given the same object in one cycle, and another in the next",
+  needsRoot,
+  async () => {
+    const given: unknown[] = [];
+    const collector = (name: string): Collector => ({
+      name,
+      collect(cycle) {
+        given.push(cycle);
+        return [];
+      },
+    });
+    await using setup = new AgentSetup({ collectors: [collector("one"), collector("two")] });
+    await setup.cycle();
+    await setup.cycle();
+    assert.equal(given.length, 4);
+    const [first, second, third, fourth] = given;
+    assert.deepEqual([first === second, second === third, third === fourth], [true, false, true]);
+  },
+);
 
 Deno.test("a published snapshot does not change", needsRoot, async () => {
   await using setup = new AgentSetup({ collectors: [gauge("one")] });

@@ -3,14 +3,13 @@ import assert from "node:assert/strict";
 import type { ContainerCgroup } from "../../src/cgroup/hierarchy.ts";
 import { cgroupCollector, type CgroupCollectorDescription } from "../../src/collectors/cgroup_collector.ts";
 import { CPU } from "../../src/collectors/cpu.ts";
-import { diskDescription } from "../../src/collectors/disk.ts";
+import { DISK } from "../../src/collectors/disk.ts";
 import { MEMORY } from "../../src/collectors/memory.ts";
 import { PIDS } from "../../src/collectors/pids.ts";
 import { PRESSURE } from "../../src/collectors/pressure.ts";
 import { kernelFile, LIMITED, WRITER } from "./kernel_files.ts";
 import { cgroup, GRACE_MS, NodeStory, pod } from "./node_story.ts";
 
-const DISK = diskDescription((device) => device);
 const ALL = [CPU, MEMORY, PRESSURE, PIDS, DISK];
 
 /** A pod `web` whose container `main` has had the instances `c1` and `c2`, and a collector over the files of these. */

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { cgroupCollector } from "../../src/collectors/cgroup_collector.ts";
 import { deviceNames } from "../../src/collectors/device_names.ts";
-import { diskDescription } from "../../src/collectors/disk.ts";
+import { DISK } from "../../src/collectors/disk.ts";
 import { HostRoot } from "../../src/native/host_files.ts";
 import { cgroup, NodeStory, pod } from "./node_story.ts";
 
@@ -18,7 +18,7 @@ function setUp() {
       return `MAJOR=8\nMINOR=0\nDEVNAME=${name}\nDEVTYPE=disk\n`;
     },
   };
-  const collector = cgroupCollector(diskDescription(deviceNames(sys)));
+  const collector = cgroupCollector(DISK, deviceNames(sys));
   const [one, two] = [cgroup("web", "c1"), cgroup("web", "c2")];
   const story = new NodeStory().answer([pod("web", "web", { main: ["c2", "c1"] })]);
   story.live = [one];

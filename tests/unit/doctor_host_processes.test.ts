@@ -9,35 +9,37 @@ const CONTAINERS: readonly ContainerCgroup[] = ["a", "b", "gone"].map((path, ind
 
 const CASES: readonly (readonly [
   what: string,
-  cgroups: Readonly<Record<string, string>>,
-  processes: readonly string[],
+  /** Whether containers have processes, by path. */
+  populated: Readonly<Record<string, 0 | 1>>,
+  cgroups: Readonly<Record<number, string>>,
   collectors: readonly string[],
   expected: Expected,
 ])[] = [
-  ["not needed", { a: "0\n" }, [], ["disk"], ["ok", /no enabled collector needs them$/]],
-  ["none there", { a: "" }, [], ["interface"], ["ok", /^no container has a process now$/]],
-  ["seen", { a: "7\n8\n", b: "9\n" }, ["7"], ["interface"], [
+  ["not needed", { a: 1 }, {}, ["disk"], ["ok", /no enabled collector needs them$/]],
+  ["none there", { a: 0 }, {}, ["interface"], ["ok", /^no container has a process now$/]],
+  ["seen", { a: 1, b: 1 }, { 1: "/", 7: "/pods/b" }, ["interface"], [
     "ok",
     /^seen in \S+: process 7 is a container's$/,
   ]],
-  ["seen, though one has ended", { a: "7\n", b: "9\n" }, ["9"], ["filesystem"], ["ok", /process 9 is/]],
-  ["of another PID namespace", { a: "0\n0\n", b: "0\n" }, ["7"], ["interface", "filesystem"], [
-    "warn",
-    /hidden from this PID namespace$/,
-    /hostPID: true.*interface and filesystem will have no series$/,
+  ["seen below the container's cgroup", { a: 1 }, { 7: "/../a/init" }, ["filesystem"], [
+    "ok",
+    /process 7 is/,
   ]],
-  ["in another proc", { a: "7\n", b: "9\n" }, ["1"], ["interface"], [
+  ["of another PID namespace", { a: 1, b: 1 }, { 1: "/", 7: "/other/aa" }, ["interface", "filesystem"], [
     "warn",
-    /has no process 7, which is a container's$/,
-    /KPOD_PROC_ROOT.*interface will have no series$/,
+    /shows no process of any container$/,
+    /host's \/proc.*KPOD_PROC_ROOT.*interface and filesystem will have no series$/,
   ]],
 ];
 
-for (const [what, cgroups, processes, collectors, expected] of CASES) {
+for (const [what, populated, cgroups, collectors, expected] of CASES) {
   Deno.test(`processes of containers are ${expected[0]}: ${what}`, () => {
-    const files = Object.entries(cgroups).map(([path, text]) => [`${path}/cgroup.procs`, text]);
-    using hierarchy = hostFiles(Object.fromEntries(files));
-    using proc = hostFiles(Object.fromEntries(processes.map((pid) => [`${pid}/net/dev`, "Inter-|"])));
+    const events = Object.entries(populated).map((
+      [path, is],
+    ) => [`${path}/cgroup.events`, `populated ${is}\n`]);
+    using hierarchy = hostFiles(Object.fromEntries(events));
+    const files = Object.entries(cgroups).map(([pid, path]) => [`${pid}/cgroup`, `0::${path}\n`]);
+    using proc = hostFiles(Object.fromEntries(files));
     assertFinding(hostProcesses(hierarchy.root, CONTAINERS, proc.root, collectors), expected);
   });
 }

@@ -48,8 +48,17 @@ Deno.test("one program of two that does not attach takes its signal with it", ()
 
 const REASONS: readonly (readonly [reason: string, advice: RegExp])[] = [
   [
-    "Cannot load x.bpf.o: EPERM (…); it takes the capabilities BPF and PERFMON, and no lockdown",
+    "Cannot load x.bpf.o: EPERM (…); it takes CAP_BPF, which this process does not have",
     /CAP_BPF and CAP_PERFMON/,
+  ],
+  ["Cannot load x.bpf.o: EPERM (…); the capabilities are there, so a seccomp profile", /seccomp, AppArmor/],
+  [
+    "Cannot attach page_faults_major of x.bpf.o: EACCES (…); the capabilities are there, so a seccomp profile",
+    /kernel\.perf_event_paranoid to 2/,
+  ],
+  [
+    "Cannot attach page_faults_major of x.bpf.o: EPERM (…); the capabilities are there, so a seccomp profile",
+    /seccomp, AppArmor/,
   ],
   ["Cannot open /x/net.bpf.o: ENOENT (no such file or directory)", /deno task build.*KPOD_BPF_PROGRAM_DIR/],
   [`the file is not an eBPF object: run "deno task build"`, /deno task build/],

@@ -1,7 +1,9 @@
 /** Filesystem gauges over stand-ins for processes, mounts and filesystems that answer, do not, or do so late. */
 import assert from "node:assert/strict";
 import { filesystemCollector, type FilesystemCycle } from "../../src/collectors/filesystem.ts";
+import { Processes } from "../../src/collectors/processes.ts";
 import { type FakeFilesystem, FakeHost } from "./fake_host.ts";
+import { FakeProc, liveCgroup, processCycle } from "./fake_proc.ts";
 import { kernelFile, PROCESSES } from "./kernel_files.ts";
 
 /** Patience of the tests: what is to come in time is there at once. */
@@ -10,33 +12,37 @@ const WAIT_MS = 20;
 const ROOT = "1 0 0:1 / / rw - overlay overlay rw";
 const PAUSE = 0;
 
+/** Effective capabilities as in /proc/PID/status. */
+const [NONE, SYS_PTRACE] = ["0000000000000000", "0000000000080000"] as const;
+
 /** A host with containers, each with one process. */
-function setUp(containers: Readonly<Record<string, number>> = { main: 7 }) {
+function setUp(containers: Readonly<Record<string, number>> = { main: 7 }, capabilities: string = NONE) {
   const host = new FakeHost();
   const lines: string[] = [];
   const log = (level: string) => (message: string, fields: object = {}) =>
     void lines.push(`${level} ${message} ${Object.values(fields).join(" ")}`);
-  const collector = filesystemCollector("/proc", { info: log("info"), warn: log("warn") }, {
+  const proc = new FakeProc();
+  const processes = new Processes(proc);
+  const collector = filesystemCollector("/proc", processes, { info: log("info"), warn: log("warn") }, {
     waitMs: WAIT_MS,
+    status: () => `CapEff:\t${capabilities}\n`,
     open: (path) => host.open(path),
   });
   const targets = Object.keys(containers).map((container) => ({
     podUid: "u",
     labels: { namespace: "n", pod: "p", container, node: "k" },
   }));
-  const live = () =>
-    targets.map((target, index) => ({ id: BigInt(index + 10), path: "", podUid: "u", target }));
-  const cycle: FilesystemCycle = {
-    targets: { live },
-    files: { text: (id) => `${Object.values(containers)[Number(id) - 10] ?? ""}\n` },
-  };
+  const live = targets.map((target, index) => ({ ...liveCgroup(BigInt(index + 10), `c${index}`), target }));
+  Object.values(containers).forEach((pid, index) => proc.put(`/c${index}`, pid));
+  const cycle: FilesystemCycle = processCycle(live);
   return {
     host,
+    proc,
     lines,
     cycle,
     /** Runs a cycle; returns `container mountpoint capacity usage available`, in order. */
     async collect(of: FilesystemCycle = cycle): Promise<string[]> {
-      const families = await collector.collect(of);
+      const families = await collector.collect({ ...of });
       assert.equal(host.openRoots, 0, "a root was left open");
       const [capacity, usage, available] = families.map((family) => {
         assert.ok(family.type !== "histogram");
@@ -83,7 +89,6 @@ const LEFT_OUT: readonly [what: string, filesystem: FakeFilesystem][] = [
   ["without a size", { blocks: 0 }],
   ["that is unmounted meanwhile, so that its path leads elsewhere", { mountId: 1 }],
   ["whose daemon has died", { error: 107 }],
-  ["that may not be entered", { error: 13 }],
   ["of a process that ends meanwhile", { error: 2 }],
 ];
 
@@ -96,6 +101,29 @@ for (const [what, filesystem] of LEFT_OUT) {
     assert.deepEqual(lines, []);
   });
 }
+
+Deno.test("a filesystem out of reach is left out, told once with the capability, and shown when it can be", async () => {
+  const { host, lines, collect } = setUp({ one: 7, two: 8 });
+  const home = "2 1 0:2 / /home/user/cache rw - tmpfs tmpfs rw";
+  for (const pid of [7, 8]) host.mounts(pid, [`1 0 0:${pid} / / rw - overlay overlay rw`, home]);
+  host.set("/home/user/cache", { error: 13 });
+  const rest = ["one / 1000 700 250", "two / 1000 700 250"];
+  for (let cycle = 0; cycle < 3; cycle++) assert.deepEqual(await collect(), rest);
+  const told =
+    /^info filesystem is left out: .* CAP_DAC_READ_SEARCH .* n p (one|two) \/home\/user\/cache tmpfs$/;
+  assert.equal(lines.length, 1, lines.join("\n"));
+  assert.match(lines[0] ?? "", told);
+  host.release("/home/user/cache");
+  assert.equal((await collect()).length, 4);
+  host.set("/home/user/cache", { error: 13 });
+  await collect();
+  assert.equal(lines.length, 2, "it is news again");
+  for (const pid of [7, 8]) host.mounts(pid, [ROOT]);
+  await collect();
+  for (const pid of [7, 8]) host.mounts(pid, [ROOT, home]);
+  await collect();
+  assert.equal(lines.length, 3, "another one may be mounted there");
+});
 
 Deno.test("a file that is mounted makes way for a directory of its filesystem", async () => {
   const { host, collect } = setUp();
@@ -121,14 +149,15 @@ Deno.test("containers share the answer for the same part of a filesystem, not fo
 });
 
 Deno.test("of two instances of a container the newer one with a process counts", async () => {
-  const { host, cycle, collect } = setUp();
+  const { host, proc, cycle, collect } = setUp();
   host.mounts(7, ["1 0 0:1 / /old rw - overlay overlay rw"]);
   host.mounts(8, ["1 0 0:2 / /new rw - overlay overlay rw"]);
   const [instance] = cycle.targets.live();
   assert.ok(instance);
-  const live = [5n, 6n, 9n].map((id) => ({ ...instance, id }));
-  const procs = new Map([[5n, "7\n"], [6n, "8\n"], [9n, ""]]);
-  const overlap = { targets: { live: () => live }, files: { text: (id: bigint) => procs.get(id) } };
+  proc.put("/old", 7);
+  proc.put("/new", 8);
+  const live = [[5n, "old"], [6n, "new"], [9n, "newest"]] as const;
+  const overlap = processCycle(live.map(([id, path]) => ({ ...instance, id, path })), [9n]);
   assert.deepEqual(await collect(overlap), ["main /new 1000 700 250"]);
 });
 
@@ -136,19 +165,26 @@ Deno.test("sandboxes and processes that have ended are passed over", async () =>
   const { host, cycle, collect } = setUp({ main: 6 });
   const live = cycle.targets.live().map((each) => ({ ...each, target: undefined }));
   host.mounts(6, [ROOT]);
-  assert.deepEqual(await collect({ ...cycle, targets: { live: () => live } }), []);
+  assert.deepEqual(await collect(processCycle(live)), []);
   host.forget(6);
   assert.deepEqual(await collect(), []);
 });
 
-Deno.test("processes that may not be looked at are reported once, with the capability, and others are shown", async () => {
-  const { host, lines, collect } = setUp({ one: 7, two: 8, three: 9 });
-  for (const pid of [7, 8, 9]) host.mounts(pid, [`1 0 0:${pid} / / rw - overlay overlay rw`]);
-  host.deny(7, 8);
-  for (let cycle = 0; cycle < 3; cycle++) assert.deepEqual(await collect(), ["three / 1000 700 250"]);
-  assert.equal(lines.length, 1, lines.join("\n"));
-  assert.match(lines[0] ?? "", /^warn .*CAP_SYS_PTRACE n p two /);
-});
+const REMEDIES = [
+  [NONE, "without", "grant CAP_SYS_PTRACE"],
+  [SYS_PTRACE, "with", "CAP_SYS_PTRACE is there, so a security module such as AppArmor forbids it"],
+] as const;
+
+for (const [capabilities, how, remedy] of REMEDIES) {
+  Deno.test(`processes that may not be looked at ${how} the capability are told once, and others are shown`, async () => {
+    const { host, lines, collect } = setUp({ one: 7, two: 8, three: 9 }, capabilities);
+    for (const pid of [7, 8, 9]) host.mounts(pid, [`1 0 0:${pid} / / rw - overlay overlay rw`]);
+    host.deny(7, 8);
+    for (let cycle = 0; cycle < 3; cycle++) assert.deepEqual(await collect(), ["three / 1000 700 250"]);
+    assert.equal(lines.length, 1, lines.join("\n"));
+    assert.ok(lines[0]?.startsWith("warn ") && lines[0].includes(`; ${remedy} n p two `), lines[0]);
+  });
+}
 
 Deno.test("a filesystem that does not answer delays nothing else, and is asked once, however many show it", async () => {
   const { host, lines, collect, timeouts } = setUp({ one: 7, two: 8 });

@@ -1,8 +1,9 @@
 /** Interface counters of pods whose processes, interfaces and namespaces come and go. */
 import assert from "node:assert/strict";
-import type { ContainerCgroup } from "../../src/cgroup/hierarchy.ts";
 import { interfaceCollector } from "../../src/collectors/interface.ts";
+import { Processes } from "../../src/collectors/processes.ts";
 import { NativeError } from "../../src/native/error.ts";
+import { FakeProc } from "./fake_proc.ts";
 import { kernelFile, PROCESSES } from "./kernel_files.ts";
 import { cgroup, GRACE_MS, NodeStory, pod } from "./node_story.ts";
 
@@ -19,32 +20,24 @@ function netDev(interfaces: Record<string, readonly number[]>): string {
 /** A pod `web` with a sandbox and a container, and what its processes and their files are. */
 function setUp(spec: { hostNetwork?: boolean } = {}) {
   const web = { ...pod("web", "web", { main: ["c1"] }), ...spec };
-  const [sandbox, main] = [cgroup("web", "sandbox"), cgroup("web", "c1")];
+  const [sandbox, main] = [cgroupOf("sandbox"), cgroupOf("c1")];
   const story = new NodeStory().answer([web]);
   story.live = [main, sandbox];
-  const processes = new Map<bigint, string>();
-  const files = new Map<string, string>();
-  const collector = interfaceCollector({
-    readText(path) {
-      const text = files.get(path);
-      if (text === undefined) throw new NativeError(`read ${path}`, path.startsWith("13/") ? 13 : 2);
-      return text;
-    },
-  });
+  const proc = new FakeProc();
+  const collector = interfaceCollector(proc, new Processes(proc));
   return {
     story,
     sandbox,
     main,
-    files,
-    run: ({ id }: ContainerCgroup, procs: string) => processes.set(id, procs),
-    end: ({ id }: ContainerCgroup) => processes.delete(id),
+    proc,
+    files: proc.files,
+    run: ({ path }: { path: string }, ...pids: number[]) => proc.put(`/${path}`, ...pids),
+    end: (...pids: number[]) => pids.forEach((pid) => proc.cgroups.delete(pid)),
     /** Runs a cycle; returns `interface value` of one family. */
     cycle(name = "rx_bytes") {
       story.cycle();
-      const families = collector.collect({
-        targets: story.index,
-        files: { text: (id, file) => file === "cgroup.procs" ? processes.get(id) : undefined },
-      });
+      // Whether they have processes is not known.
+      const families = collector.collect({ targets: story.index, files: { text: () => undefined } });
       const family = families.find((each) => each.name === `kpod_net_iface_${name}_total`);
       assert.ok(family?.type === "counter");
       return family.samples.map(({ labels, value }) => `${labels.interface} ${value}`);
@@ -53,14 +46,17 @@ function setUp(spec: { hostNetwork?: boolean } = {}) {
   };
 }
 
+function cgroupOf(container: string) {
+  return { ...cgroup("web", container), path: `kubepods/podweb/${container}` };
+}
+
 Deno.test("a real node's net/dev gives one series an interface and family, once a pod and without lo", () => {
-  const { story, sandbox, files, collector } = setUp();
+  const { story, sandbox, main, run, files, collector } = setUp();
+  run(sandbox, 7);
+  run(main, 8);
   files.set("7/net/dev", kernelFile(PROCESSES.writer, "net/dev"));
   story.cycle();
-  const families = collector.collect({
-    targets: story.index,
-    files: { text: (id) => id === sandbox.id ? "7\n" : "8\n" },
-  });
+  const families = collector.collect({ targets: story.index, files: { text: () => undefined } });
   const labels = { namespace: "default", pod: "web", container: "", node: "node1", interface: "eth0" };
   const expected = [
     ["rx_bytes", 161455],
@@ -92,7 +88,7 @@ const COLUMNS = [
 for (const [name, value] of COLUMNS) {
   Deno.test(`${name} is read from its own column`, () => {
     const { files, run, sandbox, cycle } = setUp();
-    run(sandbox, "7\n");
+    run(sandbox, 7);
     files.set("7/net/dev", netDev({ lo: [9], eth0: [1, 8] }));
     assert.deepEqual(cycle(name), [`eth0 ${value}`]);
   });
@@ -100,42 +96,45 @@ for (const [name, value] of COLUMNS) {
 
 Deno.test("a pod in the host's network has no interfaces of its own", () => {
   const { files, run, sandbox, cycle } = setUp({ hostNetwork: true });
-  run(sandbox, "7\n");
+  run(sandbox, 7);
   files.set("7/net/dev", netDev({ eth0: [1] }));
   assert.deepEqual(cycle(), []);
 });
 
-const PROCESSES_OF: readonly [what: string, sandbox: string, main: string, present: string[]][] = [
-  ["the sandbox's process comes first, as a container's may have a network of its own", "7\n", "8\n", ["7"]],
-  ["a container's process will do if the sandbox has none", "", "8\n", ["8"]],
-  ["a process that has ended is passed over", "6\n7\n", "8\n", ["7"]],
-  ["a process that is just being reaped is passed over", "0\n7\n", "8\n", ["7"]],
-  ["where all the first have ended the next cgroup's do", "4\n5\n6\n66\n", "8\n", ["8"]],
-  ["a pod all of whose processes have ended has no interfaces yet", "6\n", "", []],
+const PROCESSES_OF: readonly [what: string, sandbox: number[], main: number[], present: number[]][] = [
+  ["the sandbox's process comes first, as a container's may have a network of its own", [7], [8], [7]],
+  ["even if a container's has the lower number", [8], [7], [8]],
+  ["a container's process will do if the sandbox has none", [], [8], [8]],
+  ["a process that has ended is passed over", [6, 7], [8], [7]],
+  ["where all have ended the next cgroup's do", [4, 5, 6, 66], [8], [8]],
+  ["a pod all of whose processes have ended has no interfaces yet", [6], [], []],
+  ["the runtime's own process, still in the host's network, is passed over", [100], [8], [8]],
 ];
 
-for (const [what, sandboxProcs, mainProcs, present] of PROCESSES_OF) {
+for (const [what, sandboxPids, mainPids, present] of PROCESSES_OF) {
   Deno.test(what, () => {
-    const { files, run, sandbox, main, cycle } = setUp();
-    run(sandbox, sandboxProcs);
-    run(main, mainProcs);
-    for (const pid of [7, 8]) files.set(`${pid}/net/dev`, netDev({ eth0: [pid] }));
+    const { proc, files, run, sandbox, main, cycle } = setUp();
+    run(sandbox, ...sandboxPids);
+    run(main, ...mainPids);
+    for (const pid of [7, 8, 100]) files.set(`${pid}/net/dev`, netDev({ eth0: [pid] }));
+    const networks = [[1, 10n], [7, 11n], [8, 11n], [100, 10n]] as const;
+    for (const [pid, id] of networks) proc.directories.set(`${pid}/net/stat`, id);
     assert.deepEqual(cycle(), present.map((pid) => `eth0 ${pid}`));
   });
 }
 
 Deno.test("a pod without a process keeps its last values, and goes on from them in a new namespace", () => {
   const { story, files, run, end, sandbox, main, cycle } = setUp();
-  run(sandbox, "7\n");
+  run(sandbox, 7);
   files.set("7/net/dev", netDev({ eth0: [100, 5], net1: [50, 0] }));
   assert.deepEqual(cycle(), ["eth0 100", "net1 50"]);
-  end(sandbox);
+  end(7);
   assert.deepEqual(cycle(), ["eth0 100", "net1 50"]);
   story.live = [];
   assert.deepEqual(cycle(), ["eth0 100", "net1 50"], "while no cgroup of it exists either");
-  const anew = cgroup("web", "sandbox2");
+  const anew = cgroupOf("sandbox2");
   story.live = [main, anew];
-  run(anew, "9\n");
+  run(anew, 9);
   files.set("9/net/dev", netDev({ eth0: [10, 6], net1: [60, 0] }));
   assert.deepEqual(cycle(), ["eth0 110", "net1 60"]);
   assert.deepEqual(cycle("tx_drops"), ["eth0 11", "net1 0"], "all counters of an interface are new at once");
@@ -145,7 +144,7 @@ Deno.test("a pod without a process keeps its last values, and goes on from them 
 
 Deno.test("an interface that is gone is absent, and goes on from its total when it is back", () => {
   const { files, run, sandbox, cycle } = setUp();
-  run(sandbox, "7\n");
+  run(sandbox, 7);
   files.set("7/net/dev", netDev({ eth0: [1], net1: [50] }));
   cycle();
   files.set("7/net/dev", netDev({ eth0: [2] }));
@@ -156,7 +155,7 @@ Deno.test("an interface that is gone is absent, and goes on from its total when 
 
 Deno.test("interfaces that never come back are not kept for ever", () => {
   const { files, run, sandbox, cycle } = setUp();
-  run(sandbox, "7\n");
+  run(sandbox, 7);
   const names = Array.from({ length: 100 }, (_, index) => `veth${index}`);
   for (const name of names) {
     files.set("7/net/dev", netDev({ [name]: [10] }));
@@ -169,7 +168,7 @@ Deno.test("interfaces that never come back are not kept for ever", () => {
 
 Deno.test("a pod is forgotten when its grace is over", () => {
   const { story, files, run, sandbox, cycle } = setUp();
-  run(sandbox, "7\n");
+  run(sandbox, 7);
   files.set("7/net/dev", netDev({ eth0: [1] }));
   cycle();
   story.answer([]);
@@ -179,15 +178,11 @@ Deno.test("a pod is forgotten when its grace is over", () => {
   assert.deepEqual(cycle(), []);
 });
 
-Deno.test("processes outside the agent's PID namespace are an error that says what to do", () => {
-  const { run, sandbox, main, cycle } = setUp();
-  run(sandbox, "0\n");
-  run(main, "0\n0\n");
-  assert.throws(() => cycle(), /Cannot look into containers: got process id 0 .*hostPID: true/);
-});
-
 Deno.test("a file that may not be read is an error, not an absence", () => {
-  const { run, sandbox, cycle } = setUp();
-  run(sandbox, "13\n");
+  const { proc, run, sandbox, cycle } = setUp();
+  run(sandbox, 13);
+  proc.readText = () => {
+    throw new NativeError("read 13/net/dev", 13);
+  };
   assert.throws(() => cycle(), { name: "NativeError", code: "EACCES" });
 });

@@ -12,7 +12,7 @@ import { createCollectors } from "../../src/collectors/list.ts";
 import { CPU_SCHED } from "../../src/collectors/cpu_sched.ts";
 import { OOM } from "../../src/collectors/oom.ts";
 import { PAGE_FAULTS } from "../../src/collectors/page_faults.ts";
-import { syscallDescription } from "../../src/collectors/syscall.ts";
+import { SYSCALL } from "../../src/collectors/syscall.ts";
 import { TCP } from "../../src/collectors/tcp.ts";
 import { histogramBounds, SLOTS } from "../../src/metrics/histogram.ts";
 import { LAYOUTS } from "../../src/native/layouts.gen.ts";
@@ -20,8 +20,8 @@ import { type SignalName, SIGNALS } from "../../src/native/signals.ts";
 import { FakeKernel } from "./fake_kernel.ts";
 import { cgroup, NodeStory, pod } from "./node_story.ts";
 
-const CALLS = new Map([[0, "read"], [202, "futex"]]);
-const ALL = [CPU_SCHED, TCP, OOM, PAGE_FAULTS, syscallDescription(CALLS)];
+const CALLS = new Map([["0", "read"], ["202", "futex"]]);
+const ALL = [CPU_SCHED, TCP, OOM, PAGE_FAULTS, SYSCALL];
 const TARGET = { podUid: "web", labels: { namespace: "default", pod: "web", container: "main", node: "n" } };
 
 for (const description of ALL) {
@@ -104,7 +104,7 @@ function cycleWith(kernel: FakeKernel) {
 Deno.test("each tracked call has series of its own, from its first use on, in the order of their numbers", () => {
   const kernel = new FakeKernel();
   const { id, cycle } = cycleWith(kernel);
-  const collector = kernelCollector(syscallDescription(CALLS), "coarse");
+  const collector = kernelCollector(SYSCALL, "coarse", (number) => CALLS.get(number) ?? number);
   for (const { samples } of collector.collect(cycle)) assert.deepEqual(samples, []);
   for (const [number, count] of [[202, 5], [0, 2], [999, 1]] as const) {
     kernel.put("syscall", { cgroup_id: id, number }, {

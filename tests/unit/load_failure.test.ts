@@ -3,7 +3,25 @@ import { NativeError } from "../../src/native/error.ts";
 import { reasonOf } from "../../src/native/load_failure.ts";
 
 const EPERM = 1, ENOENT = 2, ESRCH = 3, EACCES = 13, EINVAL = 22, LIBBPF_FORMAT = 4001;
-const CAPABILITIES = /^Cannot load mem\.bpf\.o: E(PERM|ACCES) .*; it takes the capabilities BPF and PERFMON/;
+
+/** The /proc/PID/status of a process with capabilities as linux/capability.h numbers them. */
+function status(...effective: readonly bigint[]): string {
+  const mask = effective.reduce((mask, bit) => mask | 1n << bit, 0n).toString(16).padStart(16, "0");
+  return `Name:\tdeno\nCapPrm:\t000001ffffffffff\nCapEff:\t${mask}\nCapBnd:\t000001ffffffffff\n`;
+}
+
+const [SYS_ADMIN, PERFMON, BPF] = [21n, 38n, 39n] as const;
+const FORBIDDEN =
+  /^Cannot load mem\.bpf\.o: E(PERM|ACCES) .*; the capabilities are there, so a seccomp profile, /;
+
+/** What it is said to take, where a process that has these is refused. */
+const CAPABILITIES: readonly (readonly [has: readonly bigint[], reason: RegExp])[] = [
+  [[], /; it takes CAP_BPF and CAP_PERFMON, which this process does not have$/],
+  [[BPF], /; it takes CAP_PERFMON, which this process does not have$/],
+  [[PERFMON], /; it takes CAP_BPF, which this process does not have$/],
+  [[BPF, PERFMON], FORBIDDEN],
+  [[SYS_ADMIN], FORBIDDEN],
+];
 
 /** What libbpf 1.1 writes. */
 const FAILURES: readonly (readonly [title: string, error: unknown, reason: string | RegExp])[] = [
@@ -18,23 +36,23 @@ const FAILURES: readonly (readonly [title: string, error: unknown, reason: strin
     "the kernel has no tracepoint mark_victim",
   ],
   [
-    "no CAP_BPF",
+    "a refusal of everything",
     load(
       EPERM,
       "Error in bpf_object__probe_loading():Operation not permitted(1). Couldn't load trivial BPF program.",
     ),
-    CAPABILITIES,
+    FORBIDDEN,
   ],
   [
-    "no CAP_PERFMON",
+    "a refusal of a program",
     load(
       EPERM,
       "prog 'mark_victim': BPF program load failed: Operation not permitted",
       "permission error while running as root; try raising 'ulimit -l'? current value: 8.0 MiB",
     ),
-    CAPABILITIES,
+    FORBIDDEN,
   ],
-  ["a refusal without a word", load(EACCES), CAPABILITIES],
+  ["a refusal without a word", load(EACCES), FORBIDDEN],
   [
     "the verifier's refusal, whose code is that of a missing permission",
     new NativeError(
@@ -76,10 +94,16 @@ const FAILURES: readonly (readonly [title: string, error: unknown, reason: strin
 
 for (const [title, error, reason] of FAILURES) {
   Deno.test(`the reason for ${title} is one line that names the cause`, () => {
-    const said = reasonOf(error);
+    const said = reasonOf(error, () => status(BPF, PERFMON));
     assert.ok(!said.includes("\n"));
     if (typeof reason === "string") assert.equal(said, reason);
     else assert.match(said, reason);
+  });
+}
+
+for (const [has, reason] of CAPABILITIES) {
+  Deno.test(`a refusal names what is missing beside the capabilities [${has}]`, () => {
+    assert.match(reasonOf(load(EPERM), () => status(...has)), reason);
   });
 }
 

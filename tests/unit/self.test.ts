@@ -5,8 +5,8 @@ import { renderFamilies } from "../../src/metrics/registry.ts";
 import {
   buildFamilies,
   collectorFamilies,
+  CycleDurations,
   discoveryFamilies,
-  Observations,
   type ProgramFacts,
   programFamilies,
 } from "../../src/metrics/self.ts";
@@ -17,17 +17,17 @@ async function lines(families: readonly Family[]): Promise<string[]> {
 }
 
 Deno.test("an observation is in every bucket whose bound it does not exceed", () => {
-  const durations = new Observations();
+  const durations = new CycleDurations();
   for (const seconds of [0.001, 0.0011, 7, 100]) durations.observe(seconds);
-  const { bounds, samples: [sample] } = durations.family("x", "");
+  const { bounds, samples: [sample] } = durations.family();
   const bucket = (bound: number) => sample?.buckets[bounds.indexOf(bound)];
   assert.deepEqual([0.001, 0.0025, 5, 10, Infinity].map(bucket), [1, 2, 2, 3, 4]);
   assert.equal(sample?.sum, 107.0021);
 });
 
 Deno.test("a family that was given away does not change with later observations", () => {
-  const durations = new Observations();
-  const family = durations.family("x", "");
+  const durations = new CycleDurations();
+  const family = durations.family();
   durations.observe(1);
   assert.equal(family.samples[0]?.buckets.at(-1), 0);
 });
