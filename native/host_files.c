@@ -3,20 +3,15 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/magic.h>
 #include <linux/openat2.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "beneath.h"
 #include "kpod_files.h"
-
-/* The kernel gives the root of each cgroup2 hierarchy this inode (kernfs id 1, since 5.5). */
-#define CGROUP2_ROOT_INODE 1
 
 int kpod_open_beneath(int directory, const char *relative, int flags, uint64_t resolve)
 {
@@ -104,59 +99,6 @@ int64_t kpod_read_file(const struct kpod_root *root, const char *relative, uint8
 	length = kpod_read_whole(descriptor, buffer, capacity);
 	close(descriptor);
 	return length;
-}
-
-/* Takes over descriptor, a directory, and returns its level. */
-static int level_of(int descriptor)
-{
-	ino_t below = 0;
-
-	for (int level = 0;; level++) {
-		/* Unlike openat2 beneath a directory, this must go up: but not across mounts. */
-		struct open_how up = {
-		    .flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
-		    .resolve = RESOLVE_NO_XDEV | RESOLVE_NO_SYMLINKS,
-		};
-		struct stat status;
-		int error = fstat(descriptor, &status) ? -errno : 0;
-		long parent = -1;
-
-		if (!error && status.st_ino == CGROUP2_ROOT_INODE) {
-			close(descriptor);
-			return level;
-		}
-		/* ".." of the process's own root directory is that directory again. */
-		if (!error && status.st_ino == below)
-			error = -EXDEV;
-		below = status.st_ino;
-		if (!error) {
-			parent = syscall(SYS_openat2, descriptor, "..", &up, sizeof(up));
-			error = parent < 0 ? -errno : 0;
-		}
-		close(descriptor);
-		if (error)
-			return error;
-		descriptor = (int)parent;
-	}
-}
-
-int kpod_cgroup_level(const struct kpod_root *root, const char *relative)
-{
-	int descriptor = kpod_open_beneath(root->descriptor, relative, O_PATH | O_DIRECTORY, 0);
-	struct statfs filesystem;
-	int error = 0;
-
-	if (descriptor < 0)
-		return descriptor;
-	if (fstatfs(descriptor, &filesystem))
-		error = -errno;
-	else if (filesystem.f_type != CGROUP2_SUPER_MAGIC)
-		error = -ENOTSUP;
-	if (error) {
-		close(descriptor);
-		return error;
-	}
-	return level_of(descriptor);
 }
 
 int64_t kpod_environment(const char *prefix, char *buffer, uint64_t capacity)

@@ -73,12 +73,25 @@ struct kpod_directory {
 KPOD_EXPORT int64_t kpod_walk(const struct kpod_root *root, const char *relative,
 			      uint32_t max_depth, uint8_t *buffer, uint64_t capacity);
 
+/* One process; its cgroup's path follows, padded with zeros to a multiple of 8. */
+struct kpod_process {
+	uint32_t pid;
+	uint32_t path_length;
+	char path[];
+};
+
 /*
- * The level of a cgroup v2 directory, 0 at the root of the hierarchy, as the kernel counts it for
- * bpf_get_current_ancestor_cgroup_id(). -EXDEV if the mount does not reach up to that root (its
- * inode is 1), -ENOTSUP if this is no cgroup2 filesystem.
+ * Lists the processes of a procfs root, each with the path of its cgroup v2 as PID/cgroup has it:
+ * relative to the caller's cgroup namespace, so that one outside it begins with "/..". Left out are
+ * those that end meanwhile, may not be looked at or are in no cgroup v2. Returns the bytes of all
+ * records; if that is more than capacity the rest is missing.
  */
-KPOD_EXPORT int kpod_cgroup_level(const struct kpod_root *root, const char *relative);
+KPOD_EXPORT int64_t kpod_all_processes(const struct kpod_root *root, uint8_t *buffer,
+				       uint64_t capacity);
+
+/* The same of these processes only. */
+KPOD_EXPORT int64_t kpod_processes(const struct kpod_root *root, const uint32_t *pids,
+				   uint32_t count, uint8_t *buffer, uint64_t capacity);
 
 struct kpod_statfs {
 	uint64_t block_size; /* bytes; the unit of blocks*, so f_frsize where it is given */

@@ -1,16 +1,7 @@
 /** What this process may do: its capabilities and its limit of open files. */
+import { type Capability, hasCapability, lackingForPrograms } from "../native/capabilities.ts";
 import { fail, type Finding, type HostFiles, ok, warn } from "./finding.ts";
 import { isOlder, parseRelease } from "./kernel.ts";
-
-/** Bits of CapEff in /proc/PID/status, as linux/capability.h numbers them. */
-const CAPABILITIES = {
-  SYS_PTRACE: 19n,
-  SYS_ADMIN: 21n,
-  SYS_RESOURCE: 24n,
-  PERFMON: 38n,
-  BPF: 39n,
-} as const;
-type Capability = keyof typeof CAPABILITIES;
 
 /** From here on the kernel charges eBPF maps to the memory cgroup, not to RLIMIT_MEMLOCK. */
 const WITHOUT_MEMLOCK = [5, 11] as const;
@@ -26,12 +17,11 @@ export interface Wanted {
 }
 
 export function capabilities(proc: HostFiles, { programs, collectors }: Wanted): Finding {
-  const mask = BigInt(`0x${/^CapEff:\s*([0-9a-f]+)$/m.exec(proc.readText("self/status"))?.[1] ?? "0"}`);
-  const has = (name: Capability) => (mask >> CAPABILITIES[name] & 1n) === 1n;
+  const status = proc.readText("self/status");
+  const has = (name: Capability) => hasCapability(status, name);
   const shown = (["BPF", "PERFMON", "SYS_ADMIN", "SYS_PTRACE"] as const).filter(has);
   const looking = collectors.filter((name) => LOOK_INTO_CONTAINERS.includes(name));
-  // CAP_SYS_ADMIN includes both, as it was all there was before Linux 5.8 (capabilities(7)).
-  const missing = (["BPF", "PERFMON"] as const).filter((name) => programs && !has(name) && !has("SYS_ADMIN"));
+  const missing = programs ? lackingForPrograms(status) : [];
   const lacking = (names: readonly string[]) =>
     `${shown.length === 0 ? "none of those it uses" : shown.join(", ")}; lacks ${names.join(" and ")}`;
   const withoutPtrace = looking.length > 0 && !has("SYS_PTRACE");
@@ -61,7 +51,7 @@ function isMemoryLocked(proc: HostFiles): boolean {
   return version !== undefined && isOlder(version, WITHOUT_MEMLOCK) && isLimited;
 }
 
-/** io.stat, cpu.stat, four files of memory, three of pressure, pids.current, cgroup.procs, and /proc/PID/root. */
+/** io.stat, cpu.stat, four files of memory, three of pressure, pids.current, cgroup.events, and /proc/PID/root. */
 const FILES_OF_CONTAINER = 12;
 
 /** What the runtime, the library, the programs and maps, and scrapes keep open. */

@@ -72,12 +72,23 @@ export const FILE_SYMBOLS = {
     ],
     result: "i64",
   },
-  kpod_cgroup_level: {
+  kpod_all_processes: {
     parameters: [
       /* const struct kpod_root *root */ "u64",
-      /* const char *relative */ "buffer",
+      /* uint8_t *buffer */ "buffer",
+      /* uint64_t capacity */ "u64",
     ],
-    result: "i32",
+    result: "i64",
+  },
+  kpod_processes: {
+    parameters: [
+      /* const struct kpod_root *root */ "u64",
+      /* const uint32_t *pids */ "buffer",
+      /* uint32_t count */ "u32",
+      /* uint8_t *buffer */ "buffer",
+      /* uint64_t capacity */ "u64",
+    ],
+    result: "i64",
   },
   kpod_statfs: {
     parameters: [

@@ -18,6 +18,16 @@ export interface Directory {
   readonly path: string;
 }
 
+/** A process and where it is. */
+export interface ProcessCgroup {
+  readonly pid: number;
+  /**
+   * Path of its cgroup v2, relative to the root of the reader's cgroup namespace: `/../other`, or `/` for the root.
+   * Bytes that are not UTF-8 read as U+FFFD.
+   */
+  readonly cgroup: string;
+}
+
 /** A filesystem's size, as `df` counts it. */
 export interface FilesystemSize {
   readonly capacityBytes: number;
@@ -115,15 +125,20 @@ export class HostRoot implements Disposable {
   }
 
   /**
-   * How many steps a cgroup v2 directory is below the root of its hierarchy.
-   *
-   * @throws {NativeError} `EXDEV` if only a part of the hierarchy is mounted here, `ENOTSUP` if it is not cgroup v2.
+   * The processes of a procfs, with their cgroups: all, or of these only. Those that end meanwhile, may not be looked
+   * at or are in no cgroup v2 are left out.
    */
-  cgroupLevel(relative: string): number {
-    return checked(
-      this.#library.kpod_cgroup_level(this.handle, cString(relative)),
-      () => `find the cgroup level of ${this.#full(relative)}`,
+  processes(pids?: readonly number[]): ProcessCgroup[] {
+    const { kpod_all_processes, kpod_processes } = this.#library;
+    const some = pids && new Uint32Array(pids);
+    const bytes = this.#buffer.fill(
+      (bytes, capacity) =>
+        some === undefined
+          ? kpod_all_processes(this.handle, bytes, capacity)
+          : kpod_processes(this.handle, some, some.length, bytes, capacity),
+      () => `list processes in ${this.path}`,
     );
+    return parseProcesses(bytes);
   }
 
   /**
@@ -192,6 +207,21 @@ function parseDirectories(bytes: Uint8Array<ArrayBuffer>): Directory[] {
     at = Math.ceil(end / 8) * 8;
   }
   return directories;
+}
+
+/** Reads the records of `struct kpod_process` in `native/kpod_files.h`. */
+function parseProcesses(bytes: Uint8Array<ArrayBuffer>): ProcessCgroup[] {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const decoder = new TextDecoder();
+  const processes: ProcessCgroup[] = [];
+  for (let at = 0; at < bytes.length;) {
+    const pid = view.getUint32(at, true);
+    const start = at + 8;
+    const end = start + view.getUint32(at + 4, true);
+    processes.push({ pid, cgroup: decoder.decode(bytes.subarray(start, end)) });
+    at = Math.ceil(end / 8) * 8;
+  }
+  return processes;
 }
 
 /** Reads `struct kpod_statfs` of `native/kpod_files.h`. */

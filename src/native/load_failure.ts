@@ -1,4 +1,5 @@
 /** What an operator is told about programs that cannot be used on a node: one line, the cause first. */
+import { lackingForPrograms, ownStatus } from "./capabilities.ts";
 import { NativeError } from "./error.ts";
 
 /** What libbpf and the kernel's verifier write when something is wrong, and what it means; the first match counts. */
@@ -14,14 +15,14 @@ const SAYINGS: readonly (readonly [said: RegExp, means: (...groups: string[]) =>
   [/map '(\w+)': failed to create: (.+)/, (map, error) => `the kernel cannot make map ${map}: ${error}`],
 ];
 
-/** The same for error codes that come without a telling line. */
-const CODES: Readonly<Record<string, string>> = {
-  EPERM: "it takes the capabilities BPF and PERFMON, and no lockdown or security module that forbids it",
-  EACCES: "it takes the capabilities BPF and PERFMON, and no lockdown or security module that forbids it",
-};
+/** Codes that say no more than that it is forbidden. */
+const FORBIDDEN: readonly string[] = ["EPERM", "EACCES"];
 
-/** Why something failed, from a `NativeError` with libbpf's lines behind its own or from any other error. */
-export function reasonOf(error: unknown): string {
+/**
+ * Why something failed, from a `NativeError` with libbpf's lines behind its own or from any other error; `status` is
+ * the /proc/PID/status of the process that it failed in.
+ */
+export function reasonOf(error: unknown, status: () => string = ownStatus): string {
   const message = error instanceof Error ? error.message : String(error);
   const [summary = "", ...lines] = message.split("\n");
   const said = lines.join("\n");
@@ -29,6 +30,9 @@ export function reasonOf(error: unknown): string {
     const match = pattern.exec(said);
     if (match !== null) return means(...match.slice(1));
   }
-  const hint = error instanceof NativeError ? CODES[error.code] : undefined;
-  return hint === undefined ? summary : `${summary}; ${hint}`;
+  if (!(error instanceof NativeError && FORBIDDEN.includes(error.code))) return summary;
+  const lacking = lackingForPrograms(status()).map((name) => `CAP_${name}`);
+  return lacking.length > 0
+    ? `${summary}; it takes ${lacking.join(" and ")}, which this process does not have`
+    : `${summary}; the capabilities are there, so a seccomp profile, a security module, a sysctl, lockdown or a user namespace forbids it`;
 }

@@ -2,7 +2,9 @@
 import assert from "node:assert/strict";
 import { filesystemCollector } from "../../src/collectors/filesystem.ts";
 import type { Limits } from "../../src/collectors/filesystem_sizes.ts";
+import { Processes } from "../../src/collectors/processes.ts";
 import type { LogFields } from "../../src/log.ts";
+import { HostRoot } from "../../src/native/host_files.ts";
 import { LabNode } from "../lab/node.ts";
 import { FuseServer } from "./fuse.ts";
 import { LabCycle } from "./lab_cycle.ts";
@@ -22,10 +24,11 @@ async function setUp(limits: Limits = {}) {
   const node = stack.use(await LabNode.start());
   const pod = await node.addPod({ name: "a", containers: ["one", "two"] });
   const lab = stack.use(new LabCycle(node));
+  const processes = new Processes(stack.use(HostRoot.open("/proc")));
   const lines: string[] = [];
   const log = (level: string) => (message: string, { container, mountpoint, type }: LogFields = {}) =>
     void lines.push(`${level} ${message}: ${container} ${mountpoint} ${type}`);
-  const collector = filesystemCollector("/proc", { info: log("info"), warn: log("warn") }, limits);
+  const collector = filesystemCollector("/proc", processes, { info: log("info"), warn: log("warn") }, limits);
   let timeouts: number | undefined;
   const owned = stack.move();
   return {
@@ -135,6 +138,29 @@ Deno.test(
     }
   },
 );
+
+Deno.test(
+  "a container whose processes are all in cgroups below its own has filesystems too",
+  needsLab,
+  async () => {
+    await using lab = await setUp();
+    const cgroup = `${lab.pod.container("one").cgroup}/init.scope`;
+    await Deno.mkdir(cgroup);
+    await using process = await MountedProcess.start(
+      { cgroup },
+      "mkdir own; mount -t tmpfs -o size=8m own own",
+    );
+    const own = `${process.directory}/own`;
+    assert.equal((await lab.collect()).get(own), `${8 * MEBIBYTE} 0 ${8 * MEBIBYTE}`);
+    await process.end();
+    await until("the container is empty", () => isEmpty(lab.pod.container("one").cgroup));
+    assert.deepEqual(await lab.collect(), new Map());
+  },
+);
+
+function isEmpty(cgroup = ""): boolean {
+  return Deno.readTextFileSync(`${cgroup}/cgroup.events`).includes("populated 0");
+}
 
 Deno.test("roots are closed again", needsLab, async () => {
   await using lab = await setUp();

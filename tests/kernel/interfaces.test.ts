@@ -1,9 +1,11 @@
 /** Interface counters against `ip` in the pods' own network namespaces. */
 import assert from "node:assert/strict";
 import { interfaceCollector } from "../../src/collectors/interface.ts";
+import { Processes } from "../../src/collectors/processes.ts";
 import { HostRoot } from "../../src/native/host_files.ts";
 import { LabNode } from "../lab/node.ts";
 import type { LabPod } from "../lab/pods.ts";
+import { Workload } from "../lab/workload.ts";
 import { LabCycle } from "./lab_cycle.ts";
 import { needsLab } from "./requirements.ts";
 
@@ -56,7 +58,8 @@ async function setUp() {
   await using stack = new AsyncDisposableStack();
   const node = stack.use(await LabNode.start());
   const lab = stack.use(new LabCycle(node));
-  const collector = interfaceCollector(stack.use(HostRoot.open("/proc")));
+  const proc = stack.use(HostRoot.open("/proc"));
+  const collector = interfaceCollector(proc, new Processes(proc));
   /** What the collector says of a pod, as `ipCounters` does. */
   const collect = (pod: LabPod) => {
     const counters = new Map<string, number>();
@@ -190,6 +193,25 @@ Deno.test(
         `${key} fell from ${value} to ${total}`,
       );
     }
+  },
+);
+
+Deno.test(
+  "a process that has joined a pod's cgroup and not yet its network does not count as the pod's",
+  needsLab,
+  async () => {
+    await using lab = await setUp();
+    const { node, collect } = lab;
+    const [a, b] = [
+      await node.addPod({ name: "a", ownNetwork: true }),
+      await node.addPod({ name: "b", ownNetwork: true }),
+    ];
+    await node.link(a, b);
+    const before = await assertAgree(a, collect);
+    Deno.kill(a.sandboxPid ?? 0, "SIGKILL");
+    await untilEmpty(a.sandboxCgroup);
+    await using starting = await Workload.start(["pause"], { cgroups: [a.sandboxCgroup] });
+    assert.deepEqual(sorted(collect(a)), sorted(before), `process ${starting.pid} is in the host's network`);
   },
 );
 

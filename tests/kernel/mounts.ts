@@ -16,7 +16,7 @@ export class MountedProcess implements AsyncDisposable {
 
   /** Runs the commands, which may make mounts in the new directory, and stays. It sees the mounts of `from` as well. */
   static async start(
-    container: LabContainer,
+    container: Pick<LabContainer, "cgroup">,
     commands: string,
     from: { readonly pid: number } = Deno,
   ): Promise<MountedProcess> {
