@@ -3,7 +3,7 @@
 FROM debian:bookworm-slim AS deno
 RUN apt-get update && apt-get install --yes --no-install-recommends ca-certificates npm
 ARG DENO_VERSION=2.9
-# The program is in the package for the platform, without which the other is a script that looks for it.
+# The program is in the package for the platform; the install script of the other would only link to it.
 RUN npm install --global --ignore-scripts "deno@${DENO_VERSION}" \
   && cd "$(npm root --global)/deno" \
   && install -D node_modules/@deno/*/deno /runtime/usr/local/bin/deno \
@@ -14,7 +14,7 @@ RUN apt-get update && apt-get install --yes --no-install-recommends clang gcc li
 COPY --from=deno /runtime /runtime
 ENV PATH=$PATH:/runtime/usr/local/bin
 WORKDIR /app
-# The agent's packages, and of these what a program can load; the sources as they are once compiled.
+# The agent's packages, and of these what a program can load. The sources are compiled now: the agent may not write.
 COPY native/image_packages.ts native/
 COPY deno.json deno.lock mod.ts ./
 COPY src src

@@ -150,6 +150,15 @@ const CASES: readonly Case[] = [
   },
 ];
 
+Deno.test("each of the DaemonSet's capabilities is tried without", () => {
+  const missing = AGENT_CAPABILITIES.filter((name) =>
+    CASES.some(({ confinement }) =>
+      confinement.capabilities.join() === without(name).capabilities.join() && confinement.uid === undefined
+    )
+  );
+  assert.deepEqual(missing, AGENT_CAPABILITIES);
+});
+
 const CAN_BE_NOBODY = !needsPrograms.ignore && canBe(NOBODY);
 if (!CAN_BE_NOBODY) console.error("The agent is not run as another user, who cannot read this checkout");
 

@@ -7,10 +7,11 @@ import type { Capability } from "../../src/native/capabilities.ts";
 import { findCgroup2Mount } from "../lab/cgroups.ts";
 import type { LabNode } from "../lab/node.ts";
 import type { LabContainer } from "../lab/pods.ts";
+import { capabilities } from "../manifests/manifests.ts";
 import { type Labels, ROOT } from "./agent.ts";
 
 /** What the DaemonSet adds to none, without `CAP_`. */
-export const AGENT_CAPABILITIES = ["BPF", "PERFMON", "SYS_PTRACE"] as const satisfies Capability[];
+export const AGENT_CAPABILITIES = capabilities() as readonly Capability[];
 
 export interface Confinement {
   /** Without `CAP_`. */

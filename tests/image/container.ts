@@ -29,6 +29,7 @@ export class Container implements AsyncDisposable {
     /** crun, which hands signals on to the container's process and ends with its exit code. */
     readonly process: Deno.ChildProcess,
     private readonly bundle: string,
+    private readonly ended: Promise<void>,
   ) {}
 
   /** Starts a container from a copy of the image, in a cgroup that exists. */
@@ -47,9 +48,9 @@ export class Container implements AsyncDisposable {
       stdout: "piped",
       stderr: "piped",
     }).spawn();
-    // Without crun, were it killed, nobody would.
-    process.status.then(() => Deno.writeTextFile(`${cgroup}/cgroup.kill`, "1")).catch(() => {});
-    return new Container(process, bundle);
+    // A crun that was killed has left the container's process behind; the cgroup may be gone with its pod.
+    const ended = process.status.then(() => Deno.writeTextFile(`${cgroup}/cgroup.kill`, "1")).catch(() => {});
+    return new Container(process, bundle, ended);
   }
 
   /** Its root file system, as the machine sees it. */
@@ -65,7 +66,7 @@ export class Container implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.process.status;
+    await this.ended;
     await Deno.remove(this.bundle, { recursive: true });
   }
 }

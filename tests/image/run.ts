@@ -4,11 +4,11 @@
  */
 import { fileURLToPath } from "node:url";
 import { ensureTools, IMAGE_TOOLS, LAB_TOOLS } from "../../native/tools.ts";
+import { LabNode } from "../lab/node.ts";
 import { buildImage } from "./build.ts";
 import { stopping } from "./commands.ts";
 import { removeContainers } from "./container.ts";
 import { IMAGE_DIRECTORY, imageFiles, imageManifest } from "./image.ts";
-import { LabNode } from "../lab/node.ts";
 
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
   Deno.addSignalListener(signal, () => stopping.abort());
