@@ -8,6 +8,7 @@
  */
 #include "kpod.bpf.h"
 #include "histogram.bpf.h"
+#include "storage.bpf.h"
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
@@ -26,16 +27,14 @@ struct {
 
 static const struct cpu_sched_value cpu_sched_zero = {};
 
-static __always_inline struct cpu_sched_value *cpu_sched_entry(struct cgroup *container)
+static __always_inline struct cpu_sched_value *cpu_sched_entry(struct container container)
 {
-	u64 id = container->kn->id;
-
-	return entry(&cpu_sched, &id, &cpu_sched_zero, CPU_SCHED, container);
+	return entry(&cpu_sched, &container.id, &cpu_sched_zero, CPU_SCHED, container);
 }
 
 /* The scheduler calls with interrupts off, so what follows has this CPU's copy of a value to
  * itself. */
-static __always_inline void switched_out(struct cgroup *container)
+static __always_inline void switched_out(struct container container)
 {
 	struct cpu_sched_value *value = cpu_sched_entry(container);
 
@@ -58,20 +57,20 @@ static __always_inline u64 waited_ns(struct task_struct *task, u64 queued)
 	if ((s64)here < 0)
 		here = 0;
 	total = task->sched_info.run_delay + here;
-	before = bpf_task_storage_get(&cpu_sched_tasks, task, NULL, 0);
+	before = task_value(&cpu_sched_tasks, task, false, NULL);
 	if (before) {
 		waited = total - *before;
 		*before = total;
 		return waited;
 	}
-	if (!bpf_task_storage_get(&cpu_sched_tasks, task, &total, BPF_LOCAL_STORAGE_GET_F_CREATE))
+	if (!task_value(&cpu_sched_tasks, task, false, &total))
 		count_update_error(CPU_SCHED_TASKS);
 	/* A task's first run has no waits before it; one that is older than these programs has
 	 * unknown ones. */
 	return task->sched_info.pcount ? here : total;
 }
 
-static __always_inline void switched_in(struct task_struct *task, struct cgroup *container)
+static __always_inline void switched_in(struct task_struct *task, struct container container)
 {
 	u64 queued = task->sched_info.last_queued, waited;
 	struct cpu_sched_value *value;
@@ -92,13 +91,21 @@ static __always_inline void switched_in(struct task_struct *task, struct cgroup 
 SEC("tp_btf/sched_switch")
 int BPF_PROG(sched_switch, bool preempt, struct task_struct *prev, struct task_struct *next)
 {
-	struct cgroup *from = container_of_task(prev), *to;
+	struct container from = container_of_task(prev, false), to;
 
-	if (from)
+	if (from.id)
 		switched_out(from);
-	to = container_of_task(next);
-	if (to)
+	to = container_of_task(next, false);
+	if (to.id)
 		switched_in(next, to);
+	return 0;
+}
+
+/* Only where tasks cannot hold values themselves. */
+SEC("tp_btf/sched_process_free")
+int BPF_PROG(cpu_sched_task_free, struct task_struct *task)
+{
+	forget_task(&cpu_sched_tasks, task);
 	return 0;
 }
 

@@ -46,15 +46,42 @@ static __always_inline void count_update_error(u32 map)
 /* Cgroup ids of the QoS classes' directories, learnt from their names; zero while unseen. */
 u64 qos_ids[2] = {};
 
+/*
+ * A member of a record that is reached through a pointer the kernel vouches for, or, with `probed`,
+ * through a bare address. `probed` has to be a constant at each place.
+ */
+#define FIELD(probed, pointer, member)                                                             \
+	((probed) ? BPF_CORE_READ(pointer, member) : (pointer)->member)
+
+/* A container's cgroup and its address, to be read through by probing only; no container has the id
+ * 0. */
+struct container {
+	u64 id;
+	u64 address;
+};
+
+static const struct container no_container = {};
+
+static __always_inline u64 id_of_cgroup(struct cgroup *cgroup, bool probed)
+{
+	return probed ? BPF_CORE_READ(cgroup, kn, id) : cgroup->kn->id;
+}
+
+static __always_inline struct cgroup *parent_of(struct cgroup *cgroup, bool probed)
+{
+	return probed ? BPF_CORE_READ(cgroup, self.parent, cgroup) : cgroup->self.parent->cgroup;
+}
+
 /* Whether the cgroup right below kubepods is a QoS class's (and not a guaranteed pod's, which has
  * no class). */
 static __always_inline bool is_qos_class(struct cgroup *cgroup, u64 id)
 {
+	const char *name = BPF_CORE_READ(cgroup, kn, name);
 	char initial = 0;
 
 	if (id == qos_ids[0] || id == qos_ids[1])
 		return true;
-	bpf_probe_read_kernel(&initial, 1, (const char *)cgroup->kn->name + qos_name_offset);
+	bpf_probe_read_kernel(&initial, 1, name + qos_name_offset);
 	if (initial != 'b')
 		return false;
 	/* Two CPUs may learn both classes at once and one be forgotten: it is then learnt again. */
@@ -63,11 +90,6 @@ static __always_inline bool is_qos_class(struct cgroup *cgroup, u64 id)
 	else
 		qos_ids[1] = id;
 	return true;
-}
-
-static __always_inline struct cgroup *parent_of(struct cgroup *cgroup)
-{
-	return cgroup->self.parent->cgroup;
 }
 
 /* How many levels a climb goes up: 32 below a container's own cgroup, and more to find kubepods. */
@@ -82,57 +104,70 @@ u32 kubepods_level = 0;
  * everywhere: a node that is a container itself (kind) sees only its own part of the hierarchy, and
  * not how deep in the machine's that lies.
  */
-static __always_inline void find_kubepods(struct cgroup *cgroup)
+static __always_inline void find_kubepods(struct cgroup *cgroup, bool probed)
 {
-	for (int i = 0; i < MAX_CLIMB && cgroup->level > 0; i++) {
-		if (cgroup->kn->id == kubepods_id) {
-			kubepods_level = cgroup->level;
+	for (int i = 0; i < MAX_CLIMB; i++) {
+		int level = FIELD(probed, cgroup, level);
+
+		if (level <= 0)
+			return;
+		if (id_of_cgroup(cgroup, probed) == kubepods_id) {
+			kubepods_level = level;
 			return;
 		}
-		cgroup = parent_of(cgroup);
+		cgroup = parent_of(cgroup, probed);
 	}
 }
 
 /*
  * The container that a cgroup belongs to: the cgroup two levels below kubepods, or three where a
  * QoS class is between, however deep below it the process has its own cgroup (systemd or docker in
- * a container). NULL for all that is no container: processes outside kubepods, first of all.
+ * a container). None for all that is no container: processes outside kubepods, first of all.
  *
  * It climbs from parent to parent, which every kernel lays out alike; the ancestors' array has had
  * two layouts, and newer verifiers refuse the part of it that lies in the record's tail padding.
  */
-static __always_inline struct cgroup *container_of_cgroup(struct cgroup *cgroup)
+static __always_inline struct container container_of_cgroup(struct cgroup *cgroup, bool probed)
 {
-	struct cgroup *above, *first;
+	struct cgroup *above, *first, *found;
+	u64 first_id;
 	int depth;
 
 	if (!kubepods_level)
-		find_kubepods(cgroup);
-	depth = cgroup->level - (int)kubepods_level;
+		find_kubepods(cgroup, probed);
+	depth = FIELD(probed, cgroup, level) - (int)kubepods_level;
 	if (!kubepods_level || depth < 2)
-		return NULL;
+		return no_container;
 	for (int i = 0; i < MAX_NESTING && depth > 3; i++, depth--)
-		cgroup = parent_of(cgroup);
-	above = parent_of(cgroup);
-	first = depth == 3 ? parent_of(above) : above;
-	if (parent_of(first)->kn->id != kubepods_id)
-		return NULL;
+		cgroup = parent_of(cgroup, probed);
+	above = parent_of(cgroup, probed);
+	first = depth == 3 ? parent_of(above, probed) : above;
+	if (id_of_cgroup(parent_of(first, probed), probed) != kubepods_id)
+		return no_container;
+	first_id = id_of_cgroup(first, probed);
 	if (depth == 3)
-		return is_qos_class(first, first->kn->id) ? cgroup : above;
-	/* Two levels below: a guaranteed pod's container, or a pod of a QoS class, which is no
-	 * container. */
-	return is_qos_class(first, first->kn->id) ? NULL : cgroup;
+		found = is_qos_class(first, first_id) ? cgroup : above;
+	else if (is_qos_class(first, first_id))
+		/* A pod of a QoS class, which is no container. */
+		return no_container;
+	else
+		found = cgroup;
+	return (struct container){.id = id_of_cgroup(found, probed), .address = (u64)found};
 }
 
-static __always_inline struct cgroup *container_of_task(struct task_struct *task)
+static __always_inline struct container container_of_task(struct task_struct *task, bool probed)
 {
-	return container_of_cgroup(task->cgroups->dfl_cgrp);
+	struct cgroup *cgroup =
+	    probed ? BPF_CORE_READ(task, cgroups, dfl_cgrp) : task->cgroups->dfl_cgrp;
+
+	return container_of_cgroup(cgroup, probed);
 }
 
 /* Writes down what a container and its pod are called, so that user space can tell when both are
  * gone. */
-static __noinline void record_names(struct cgroup *container, u64 id)
+static __noinline void record_names(u64 address, u64 id)
 {
+	const struct cgroup *cgroup = (const struct cgroup *)address;
 	static const struct cgroup_names unnamed = {};
 	struct cgroup_names *names;
 
@@ -145,8 +180,10 @@ static __noinline void record_names(struct cgroup *container, u64 id)
 	names = bpf_map_lookup_elem(&cgroups, &id);
 	if (!names)
 		return;
-	bpf_probe_read_kernel_str(names->pod, sizeof(names->pod), parent_of(container)->kn->name);
-	bpf_probe_read_kernel_str(names->container, sizeof(names->container), container->kn->name);
+	bpf_probe_read_kernel_str(names->pod, sizeof(names->pod),
+				  BPF_CORE_READ(cgroup, self.parent, cgroup, kn, name));
+	bpf_probe_read_kernel_str(names->container, sizeof(names->container),
+				  BPF_CORE_READ(cgroup, kn, name));
 }
 
 /*
@@ -154,7 +191,7 @@ static __noinline void record_names(struct cgroup *container, u64 id)
  * the kernel refuses (the map is full) is counted under `index`, and NULL returned.
  */
 static __always_inline void *entry(void *map, const void *key, const void *zero, u32 index,
-				   struct cgroup *container)
+				   struct container container)
 {
 	void *value = bpf_map_lookup_elem(map, key);
 
@@ -164,7 +201,7 @@ static __always_inline void *entry(void *map, const void *key, const void *zero,
 	/* Looked up rather than judged by the error: another CPU may have made it in between. */
 	value = bpf_map_lookup_elem(map, key);
 	if (value)
-		record_names(container, container->kn->id);
+		record_names(container.address, container.id);
 	else
 		count_update_error(index);
 	return value;

@@ -6,6 +6,7 @@
 #include "kpod.bpf.h"
 #include "core_fixes.bpf.h"
 #include "histogram.bpf.h"
+#include "storage.bpf.h"
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
@@ -30,36 +31,115 @@ struct {
 
 static const struct tcp_value tcp_zero = {};
 
-static __always_inline struct cgroup *container_of_socket(const struct sock *sk)
+static __always_inline struct container container_of_socket(struct sock *sk, bool probed)
 {
-	struct cgroup *cgroup;
-
-	if (sk->sk_protocol != IPPROTO_TCP)
-		return NULL;
-	cgroup = sk->sk_cgrp_data.cgroup;
-	return cgroup ? container_of_cgroup(cgroup) : NULL;
+	if (FIELD(probed, sk, sk_protocol) != IPPROTO_TCP)
+		return no_container;
+	return container_of_sock(sk, probed);
 }
 
-static __always_inline struct tcp_value *tcp_entry(struct cgroup *container)
+static __always_inline struct tcp_value *tcp_entry(struct container container)
 {
-	u64 id = container->kn->id;
+	return entry(&tcp, &container.id, &tcp_zero, TCP, container);
+}
 
-	return entry(&tcp, &id, &tcp_zero, TCP, container);
+static __always_inline int sent(struct container container, int bytes)
+{
+	struct tcp_value *value;
+
+	if (bytes <= 0 || !container.id)
+		return 0;
+	value = tcp_entry(container);
+	if (value)
+		ADD(value->bytes_sent, bytes);
+	return 0;
 }
 
 /* Every way to send ends in sock_sendmsg(): send, write, sendfile, splice, io_uring. */
 SEC("tp_btf/sock_send_length")
-int BPF_PROG(sock_send_length, struct sock *sk, int sent)
+int BPF_PROG(sock_send_length, struct sock *sk, int bytes)
 {
-	struct cgroup *container;
-	struct tcp_value *value;
+	return bytes > 0 ? sent(container_of_socket(sk, false), bytes) : 0;
+}
 
-	if (sent <= 0)
+/*
+ * Before 6.3: the two ways into TCP itself, of which the second (sendfile, splice) is gone since
+ * 6.5. What kernel TLS sends does not pass here.
+ */
+SEC("fexit/tcp_sendmsg")
+int BPF_PROG(tcp_sendmsg_fexit, struct sock *sk, struct msghdr *message, size_t size, int bytes)
+{
+	return bytes > 0 ? sent(container_of_socket(sk, false), bytes) : 0;
+}
+
+SEC("fexit/tcp_sendpage")
+int BPF_PROG(tcp_sendpage_fexit, struct sock *sk, struct page *page, int offset, size_t size,
+	     int flags, int bytes)
+{
+	return bytes > 0 ? sent(container_of_socket(sk, false), bytes) : 0;
+}
+
+/*
+ * Where none of these is to be had (arm64 before 6.3): how far the program has written, looked at
+ * whenever a segment comes in and before the connection ends. What it has sent counts when it is
+ * acknowledged, so. Returns of functions (kretprobes) would not do: the kernel follows only as many
+ * at a time as it has CPUs, and a call may block for long.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, u32);
+} tcp_sent SEC(".maps");
+
+/* Counts what was written since the last look; the first one of a connection only begins. */
+static __always_inline int look_at_sent(struct sock *sk, struct container container, bool begin)
+{
+	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
+	u32 *counted, seq, bytes;
+
+	if (!tp)
 		return 0;
-	container = container_of_socket(sk);
-	value = container ? tcp_entry(container) : NULL;
-	if (value)
-		ADD(value->bytes_sent, sent);
+	seq = tp->write_seq;
+	counted = socket_value(&tcp_sent, sk, NULL);
+	if (!counted) {
+		if (!socket_value(&tcp_sent, sk, &seq))
+			count_update_error(TCP_SENT);
+		return 0;
+	}
+	bytes = seq - *counted;
+	*counted = seq;
+	return begin ? 0 : sent(container, bytes);
+}
+
+SEC("tp_btf/tcp_probe")
+int BPF_PROG(tcp_sent_probe, struct sock *sk)
+{
+	struct container container = container_of_socket(sk, false);
+
+	return container.id ? look_at_sent(sk, container, false) : 0;
+}
+
+/* A FIN, which takes a sequence number as well, is only sent when the state has changed. */
+SEC("tp_btf/inet_sock_set_state")
+int BPF_PROG(tcp_sent_state, struct sock *sk, int oldstate, int newstate)
+{
+	struct container container = container_of_socket(sk, false);
+
+	if (!container.id)
+		return 0;
+	if (newstate == TCP_ESTABLISHED)
+		return look_at_sent(sk, container, true);
+	if (oldstate == TCP_ESTABLISHED || oldstate == TCP_CLOSE_WAIT)
+		return look_at_sent(sk, container, false);
+	return 0;
+}
+
+/* Only where sockets cannot hold values themselves. */
+SEC("tp_btf/tcp_destroy_sock")
+int BPF_PROG(tcp_sent_destroy, struct sock *sk)
+{
+	forget_socket(&tcp_sent, sk);
 	return 0;
 }
 
@@ -71,24 +151,24 @@ int BPF_PROG(sock_send_length, struct sock *sk, int sent)
 SEC("tp_btf/tcp_rcv_space_adjust")
 int BPF_PROG(tcp_rcv_space_adjust, struct sock *sk)
 {
-	struct cgroup *container = container_of_socket(sk);
+	struct container container = container_of_socket(sk, false);
 	struct socket_state *state;
 	struct tcp_value *value;
 	struct tcp_sock *tp;
 	u32 seq, read;
 
-	if (!container)
+	if (!container.id)
 		return 0;
 	tp = bpf_skc_to_tcp_sock(sk);
 	if (!tp)
 		return 0;
 	seq = tp->copied_seq;
-	state = bpf_sk_storage_get(&tcp_sockets, sk, NULL, 0);
+	state = socket_value(&tcp_sockets, sk, NULL);
 	if (!state) {
 		/* A connection older than these programs: its count begins after this piece. */
 		struct socket_state first = {.counted_seq = seq};
 
-		if (!bpf_sk_storage_get(&tcp_sockets, sk, &first, BPF_LOCAL_STORAGE_GET_F_CREATE))
+		if (!socket_value(&tcp_sockets, sk, &first))
 			count_update_error(TCP_SOCKETS);
 		return 0;
 	}
@@ -106,10 +186,10 @@ int BPF_PROG(tcp_rcv_space_adjust, struct sock *sk)
 	return 0;
 }
 
-static __always_inline void retransmitted(const struct sock *sk, u32 segments)
+static __always_inline void retransmitted(struct sock *sk, u32 segments)
 {
-	struct cgroup *container = container_of_socket(sk);
-	struct tcp_value *value = container ? tcp_entry(container) : NULL;
+	struct container container = container_of_socket(sk, false);
+	struct tcp_value *value = container.id ? tcp_entry(container) : NULL;
 
 	if (value)
 		ADD(value->retransmits, segments);
@@ -117,7 +197,7 @@ static __always_inline void retransmitted(const struct sock *sk, u32 segments)
 
 /* One call may send several segments: tcp_gso_segs of them, as TcpRetransSegs counts. */
 SEC("tp_btf/tcp_retransmit_skb")
-int BPF_PROG(tcp_retransmit_skb, const struct sock *sk, const struct sk_buff *skb)
+int BPF_PROG(tcp_retransmit_skb, struct sock *sk, const struct sk_buff *skb)
 {
 	u16 segments = 0;
 
@@ -132,7 +212,7 @@ int BPF_PROG(tcp_retransmit_skb, const struct sock *sk, const struct sk_buff *sk
 
 /* A SYN-ACK sent again: there is no socket yet but the listener's. */
 SEC("tp_btf/tcp_retransmit_synack")
-int BPF_PROG(tcp_retransmit_synack, const struct sock *sk)
+int BPF_PROG(tcp_retransmit_synack, struct sock *sk)
 {
 	retransmitted(sk, 1);
 	return 0;
@@ -140,15 +220,15 @@ int BPF_PROG(tcp_retransmit_synack, const struct sock *sk)
 
 static __always_inline struct socket_state *socket_state(struct sock *sk)
 {
-	struct socket_state *state =
-	    bpf_sk_storage_get(&tcp_sockets, sk, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	static const struct socket_state unknown = {};
+	struct socket_state *state = socket_value(&tcp_sockets, sk, &unknown);
 
 	if (!state)
 		count_update_error(TCP_SOCKETS);
 	return state;
 }
 
-static __always_inline void established(struct sock *sk, struct cgroup *container, int oldstate)
+static __always_inline void established(struct sock *sk, struct container container, int oldstate)
 {
 	struct socket_state *state = socket_state(sk);
 	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
@@ -169,11 +249,11 @@ static __always_inline void established(struct sock *sk, struct cgroup *containe
 SEC("tp_btf/inet_sock_set_state")
 int BPF_PROG(inet_sock_set_state, struct sock *sk, int oldstate, int newstate)
 {
-	struct cgroup *container = container_of_socket(sk);
+	struct container container = container_of_socket(sk, false);
 	struct socket_state *state;
 	struct tcp_value *value;
 
-	if (!container)
+	if (!container.id)
 		return 0;
 	if (newstate == TCP_SYN_SENT) {
 		state = socket_state(sk);
@@ -183,7 +263,7 @@ int BPF_PROG(inet_sock_set_state, struct sock *sk, int oldstate, int newstate)
 		established(sk, container, oldstate);
 	} else if (newstate == TCP_CLOSE &&
 		   (oldstate == TCP_SYN_SENT || oldstate == TCP_SYN_RECV)) {
-		state = bpf_sk_storage_get(&tcp_sockets, sk, NULL, 0);
+		state = socket_value(&tcp_sockets, sk, NULL);
 		if (oldstate == TCP_SYN_RECV && !(state && state->active))
 			return 0;
 		value = tcp_entry(container);
@@ -197,13 +277,13 @@ int BPF_PROG(inet_sock_set_state, struct sock *sk, int oldstate, int newstate)
 SEC("tp_btf/tcp_probe")
 int BPF_PROG(tcp_probe, struct sock *sk)
 {
-	struct cgroup *container = container_of_socket(sk);
+	struct container container = container_of_socket(sk, false);
 	struct tcp_value *value;
 	struct tcp_sock *tp;
 	u64 rtt;
 	u32 slot;
 
-	if (!container)
+	if (!container.id)
 		return 0;
 	tp = bpf_skc_to_tcp_sock(sk);
 	if (!tp || !tp->srtt_us)
@@ -216,6 +296,14 @@ int BPF_PROG(tcp_probe, struct sock *sk)
 	if (slot < HISTOGRAM_SLOTS)
 		ADD(value->rtt_slots[slot], 1);
 	ADD(value->rtt_ns, rtt);
+	return 0;
+}
+
+/* Only where sockets cannot hold values themselves. */
+SEC("tp_btf/tcp_destroy_sock")
+int BPF_PROG(tcp_destroy_sock, struct sock *sk)
+{
+	forget_socket(&tcp_sockets, sk);
 	return 0;
 }
 

@@ -3,6 +3,7 @@
 #include "kpod.bpf.h"
 #include "core_fixes.bpf.h"
 #include "histogram.bpf.h"
+#include "storage.bpf.h"
 
 #define MAX_SYSCALLS 512
 #define MAX_ERRNO    4095
@@ -47,31 +48,28 @@ struct {
 
 static const struct syscall_value syscall_zero = {};
 
-static __always_inline struct syscall_value *syscall_entry(struct cgroup *container, u64 number)
+static __always_inline struct syscall_value *syscall_entry(struct container container, u64 number)
 {
-	struct syscall_key key = {.cgroup_id = container->kn->id, .number = number};
+	struct syscall_key key = {.cgroup_id = container.id, .number = number};
 
 	return entry(&syscall, &key, &syscall_zero, SYSCALL, container);
 }
 
-SEC("tp_btf/sys_enter")
-int BPF_PROG(sys_enter, struct pt_regs *regs, long number)
+static __always_inline int entered(struct task_struct *task, bool probed, u64 number)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
+	static const struct call no_call = {};
 	struct syscall_value *value;
-	struct cgroup *container;
+	struct container container;
 	struct call *call;
 
-	if ((u64)number >= MAX_SYSCALLS || !tracked[number])
-		return 0;
-	container = container_of_task(task);
-	if (!container || is_compat_task(task))
+	container = container_of_task(task, probed);
+	if (!container.id || is_compat_task(task, probed))
 		return 0;
 	value = syscall_entry(container, number);
 	if (!value)
 		return 0;
 	ADD(value->count, 1);
-	call = bpf_task_storage_get(&syscall_tasks, task, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	call = task_value(&syscall_tasks, task, probed, &no_call);
 	if (!call) {
 		count_update_error(SYSCALL_TASKS);
 		return 0;
@@ -82,22 +80,27 @@ int BPF_PROG(sys_enter, struct pt_regs *regs, long number)
 	return 0;
 }
 
-SEC("tp_btf/sys_exit")
-int BPF_PROG(sys_exit, struct pt_regs *regs, long result)
+SEC("tp_btf/sys_enter")
+int BPF_PROG(sys_enter, struct pt_regs *regs, long number)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
-	u64 number = syscall_number(regs), latency;
+	if ((u64)number >= MAX_SYSCALLS || !tracked[number])
+		return 0;
+	if (HAS_CURRENT_TASK)
+		return entered(bpf_get_current_task_btf(), false, number);
+	return entered((struct task_struct *)bpf_get_current_task(), true, number);
+}
+
+static __always_inline int left(struct task_struct *task, bool probed, u64 number, long result)
+{
+	struct container container = container_of_task(task, probed);
 	struct syscall_value *value;
-	struct cgroup *container;
 	struct call *call;
+	u64 latency;
 	u32 slot;
 
-	if (number >= MAX_SYSCALLS || !tracked[number])
+	if (!container.id)
 		return 0;
-	container = container_of_task(task);
-	if (!container)
-		return 0;
-	call = bpf_task_storage_get(&syscall_tasks, task, NULL, 0);
+	call = task_value(&syscall_tasks, task, probed, NULL);
 	/* Entered before these programs were attached, or as a child that returns from its parent's
 	 * call. */
 	if (!call || !call->entered_ns || call->number != number)
@@ -118,33 +121,62 @@ int BPF_PROG(sys_exit, struct pt_regs *regs, long result)
 	return 0;
 }
 
+SEC("tp_btf/sys_exit")
+int BPF_PROG(sys_exit, struct pt_regs *regs, long result)
+{
+	u64 number = syscall_number(regs);
+
+	if (number >= MAX_SYSCALLS || !tracked[number])
+		return 0;
+	if (HAS_CURRENT_TASK)
+		return left(bpf_get_current_task_btf(), false, number, result);
+	return left((struct task_struct *)bpf_get_current_task(), true, number, result);
+}
+
 /*
  * A handler is about to run: what a call that was interrupted for it returns is decided here, as in
  * handle_signal() of arch/x86/kernel/signal.c and do_signal() of arch/arm64/kernel/signal.c.
  * Without a handler every interrupted call is made again.
  */
-SEC("tp_btf/signal_deliver")
-int BPF_PROG(signal_deliver, int signal, struct kernel_siginfo *info, struct k_sigaction *action)
+static __always_inline int interrupted(struct task_struct *task, bool probed, u64 flags)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
-	struct cgroup *container = container_of_task(task);
+	struct container container = container_of_task(task, probed);
 	struct syscall_value *value;
 	struct call *call;
 	u64 interruption;
 
-	if (!container || (u64)action->sa.sa_handler <= SIG_IGN)
+	if (!container.id)
 		return 0;
-	call = bpf_task_storage_get(&syscall_tasks, task, NULL, 0);
+	call = task_value(&syscall_tasks, task, probed, NULL);
 	if (!call || !call->interruption)
 		return 0;
 	interruption = call->interruption;
 	call->interruption = 0;
-	if (interruption == ERESTARTNOINTR ||
-	    (interruption == ERESTARTSYS && (action->sa.sa_flags & SA_RESTART)))
+	if (interruption == ERESTARTNOINTR || (interruption == ERESTARTSYS && (flags & SA_RESTART)))
 		return 0;
 	value = syscall_entry(container, call->number);
 	if (value)
 		ADD(value->errors, 1);
+	return 0;
+}
+
+SEC("tp_btf/signal_deliver")
+int BPF_PROG(signal_deliver, int signal, struct kernel_siginfo *info, struct k_sigaction *action)
+{
+	u64 flags = action->sa.sa_flags;
+
+	if ((u64)action->sa.sa_handler <= SIG_IGN)
+		return 0;
+	if (HAS_CURRENT_TASK)
+		return interrupted(bpf_get_current_task_btf(), false, flags);
+	return interrupted((struct task_struct *)bpf_get_current_task(), true, flags);
+}
+
+/* Only where tasks cannot hold values themselves. */
+SEC("tp_btf/sched_process_free")
+int BPF_PROG(syscall_task_free, struct task_struct *task)
+{
+	forget_task(&syscall_tasks, task);
 	return 0;
 }
 

@@ -7,6 +7,8 @@
  */
 #ifndef KPOD_VMLINUX_H
 #define KPOD_VMLINUX_H
+/* By this bpf/bpf_tracing.h knows that registers have the kernel's names. */
+#define __VMLINUX_H__
 
 typedef unsigned char __u8;
 typedef signed char __s8;
@@ -25,6 +27,7 @@ typedef __s64 s64;
 typedef __u16 __be16;
 typedef __u32 __be32;
 typedef __u32 __wsum;
+typedef unsigned long size_t;
 typedef _Bool bool;
 #define true 1
 #define false 0
@@ -52,6 +55,7 @@ enum {
 	TCP_SYN_SENT = 2,
 	TCP_SYN_RECV = 3,
 	TCP_CLOSE = 7,
+	TCP_CLOSE_WAIT = 8,
 };
 #define IPPROTO_TCP 6
 #define SOCK_DONE   1
@@ -101,15 +105,34 @@ struct sched_entity {
 	struct cfs_rq *cfs_rq;
 };
 
+struct signal_struct {
+	struct mm_struct *oom_mm;
+};
+
 struct task_struct {
 	struct thread_info thread_info;
 	struct sched_entity se;
 	struct sched_info sched_info;
 	struct css_set *cgroups;
 	struct task_struct *group_leader;
+	struct signal_struct *signal;
+	u64 start_time;
+	unsigned long maj_flt;
+	s32 pid;
 };
 
-struct pt_regs;
+/* Both architectures' registers: programs on kprobes take arguments from them. */
+struct pt_regs {
+#if defined(__TARGET_ARCH_x86)
+	unsigned long di, si, dx, cx, r8, ax, sp, ip;
+#endif
+};
+
+/* bpf/bpf_tracing.h has arm64's by this name. */
+struct user_pt_regs {
+	u64 regs[31];
+	u64 sp, pc, pstate;
+};
 
 struct sigaction {
 	void *sa_handler;
@@ -141,6 +164,7 @@ struct sock {
 struct tcp_sock {
 	u32 copied_seq;
 	u32 rcv_nxt;
+	u32 write_seq;
 	u32 srtt_us;
 };
 
@@ -152,6 +176,8 @@ struct tcp_skb_cb {
 	u16 tcp_gso_segs;
 };
 
+struct msghdr;
+struct page;
 struct request_sock;
 
 struct bpf_perf_event_data_kern;

@@ -149,6 +149,27 @@ KPOD_EXPORT int kpod_bpf_resize_map(struct kpod_bpf *object, const char *map, ui
 	return found ? bpf_map__set_max_entries(found, max_entries) : -ENOENT;
 }
 
+KPOD_EXPORT int kpod_bpf_has_task_storage(void)
+{
+	return libbpf_probe_bpf_map_type(BPF_MAP_TYPE_TASK_STORAGE, NULL);
+}
+
+KPOD_EXPORT int kpod_bpf_make_hash(struct kpod_bpf *object, const char *map, uint32_t key_size,
+				   uint32_t max_entries)
+{
+	struct bpf_map *found = find_map(object, map);
+	int error;
+
+	if (!found)
+		return -ENOENT;
+	error = bpf_map__set_type(found, BPF_MAP_TYPE_HASH);
+	if (!error)
+		error = bpf_map__set_map_flags(found, 0);
+	if (!error)
+		error = bpf_map__set_key_size(found, key_size);
+	return error ? error : bpf_map__set_max_entries(found, max_entries);
+}
+
 KPOD_EXPORT int kpod_bpf_enable_map(struct kpod_bpf *object, const char *map, uint32_t enabled)
 {
 	struct bpf_map *found = find_map(object, map);

@@ -1,5 +1,11 @@
-/** `deno task build`: eBPF objects, native library, lab workload, generated layouts; only what is out of date. */
+/**
+ * `deno task build`: eBPF objects, native library, lab workload, generated layouts; only what is out of date.
+ *
+ * With `--target aarch64 --sysroot DIR --output DIR` the same for that architecture, laid out below another directory,
+ * with libbpf from the sysroot.
+ */
 import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
 import { BUILD_TOOLS, ensureTools } from "./tools.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
@@ -18,6 +24,14 @@ const BPF_FLAGS = [
 ];
 const C_FLAGS = ["-std=gnu11", "-g", "-O2", "-Wall", "-Wextra", "-Werror", "-pthread"];
 
+const { values: { target: architecture, sysroot = "", output } } = parseArgs({
+  options: { target: { type: "string" }, sysroot: { type: "string" }, output: { type: "string" } },
+});
+const COMPILER = architecture === undefined ? "gcc" : `${architecture}-linux-gnu-gcc`;
+const LIBBPF = architecture === undefined
+  ? ["-lbpf"]
+  : ["-I", `${sysroot}/usr/include`, "-L", `${sysroot}/usr/lib/${architecture}-linux-gnu`, "-lbpf"];
+
 Deno.chdir(ROOT);
 await ensureTools(BUILD_TOOLS);
 for (const object of OBJECTS) await makeObject(object, object.replace(/o$/, "c"));
@@ -25,7 +39,7 @@ for (const source of sources("tests/kernel", ".bpf.c")) {
   await makeObject(source.replace(/(\w+\.bpf\.)c$/, "build/$1o"), source);
 }
 await make("native/build/libkpod.so", [...sources("native", ".c"), ...sources("native", ".h")], [
-  "gcc",
+  COMPILER,
   ...C_FLAGS,
   "-fPIC",
   "-shared",
@@ -33,17 +47,17 @@ await make("native/build/libkpod.so", [...sources("native", ".c"), ...sources("n
   // Its threads may be stuck in a dead mount for ever.
   "-Wl,-z,nodelete",
   ...sources("native", ".c"),
-  "-lbpf",
+  ...LIBBPF,
 ]);
 const workload = sources("tests/lab", ".c");
 if (workload.length > 0) {
   await make("tests/lab/build/workload", [...workload, ...sources("tests/lab/workload", ".h")], [
-    "gcc",
+    COMPILER,
     ...C_FLAGS,
     ...workload,
   ]);
 }
-await generate();
+if (architecture === undefined) await generate();
 
 /** None where the directory is missing: the container image is built without the tests. */
 function sources(directory: string, suffix: string): string[] {
@@ -66,7 +80,7 @@ async function makeObject(object: string, source: string): Promise<void> {
   await make(object, [source, ...sources("bpf", ".h")], [
     "clang",
     ...BPF_FLAGS,
-    `-D__TARGET_ARCH_${Deno.build.arch === "aarch64" ? "arm64" : "x86"}`,
+    `-D__TARGET_ARCH_${(architecture ?? Deno.build.arch) === "aarch64" ? "arm64" : "x86"}`,
     ...["-I", "bpf"],
     "-c",
     source,
@@ -74,7 +88,8 @@ async function makeObject(object: string, source: string): Promise<void> {
 }
 
 /** Runs `command -o target` unless the target is younger than all its sources. */
-async function make(target: string, from: readonly string[], command: readonly string[]): Promise<void> {
+async function make(path: string, from: readonly string[], command: readonly string[]): Promise<void> {
+  const target = output === undefined ? path : `${output}/${path}`;
   const time = (path: string) => Deno.statSync(path).mtime?.getTime() ?? 0;
   try {
     const made = time(target);

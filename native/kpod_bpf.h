@@ -45,6 +45,11 @@ int kpod_bpf_set_constant(struct kpod_bpf *object, const char *name, const uint8
 /* Programs are loaded unless disabled here. */
 int kpod_bpf_enable_program(struct kpod_bpf *object, const char *program, uint32_t enabled);
 int kpod_bpf_resize_map(struct kpod_bpf *object, const char *map, uint32_t max_entries);
+/* Whether tasks can hold values of tracing programs (since Linux 5.11): 1 or 0. */
+int kpod_bpf_has_task_storage(void);
+/* Makes a map of values that tasks or sockets hold a plain hash. */
+int kpod_bpf_make_hash(struct kpod_bpf *object, const char *map, uint32_t key_size,
+		       uint32_t max_entries);
 /* Leaves a map that no enabled program uses out of the kernel. */
 int kpod_bpf_enable_map(struct kpod_bpf *object, const char *map, uint32_t enabled);
 /* Uses the map of the same name of another, loaded object. */

@@ -32,6 +32,25 @@ export const IMAGE_TOOLS: readonly Tool[] = [
   { provides: "crun", package: "crun" },
 ];
 
+/** For running other kernels: an emulator, and what makes its disks. */
+export const VM_TOOLS: readonly Tool[] = [
+  { provides: "qemu-system-x86_64", package: "qemu-system-x86" },
+  { provides: "debootstrap", package: "debootstrap" },
+  { provides: "mke2fs", package: "e2fsprogs" },
+  { provides: "depmod", package: "kmod" },
+  { provides: "cpio", package: "cpio" },
+  { provides: "xz", package: "xz-utils" },
+  { provides: "zstd", package: "zstd" },
+  { provides: "/bin/busybox", package: "busybox-static" },
+];
+
+/** Besides, where the other kernel's architecture is another. */
+export const FOREIGN_TOOLS: readonly Tool[] = [
+  { provides: "aarch64-linux-gnu-gcc", package: "gcc-aarch64-linux-gnu" },
+  { provides: "/usr/aarch64-linux-gnu/include/stdio.h", package: "libc6-dev-arm64-cross" },
+  { provides: "npm", package: "npm" },
+];
+
 export const FORMAT_TOOLS: readonly Tool[] = [{ provides: "clang-format", package: "clang-format" }];
 
 /**
@@ -101,7 +120,8 @@ async function apt(...args: string[]): Promise<void> {
   }
 }
 
-function isThere(provides: string): boolean {
+/** Whether a program is on PATH, or a file at an absolute path. */
+export function isThere(provides: string): boolean {
   const paths = provides.startsWith("/")
     ? [provides]
     // Not every user's PATH has the directories that ip and nft are in.

@@ -59,6 +59,8 @@ const SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount";
 
 /** Each takes 18 series of a container, and 31 with fine histograms. */
 const MOST_SYSCALLS = 64;
+/** Libraries wait by this one, where the other is not there. */
+const EPOLL_CALL = Deno.build.arch === "aarch64" ? "epoll_pwait" : "epoll_wait";
 
 export const VARIABLES = {
   KPOD_PROFILE: {
@@ -174,7 +176,7 @@ export const VARIABLES = {
     description:
       "System calls that the syscall collector looks at; those that this architecture lacks are left out.",
     field: wordsOf("system calls", SYSCALL_NAMES, MOST_SYSCALLS),
-    default: "read,write,openat,close,connect,accept4,sendto,recvfrom,epoll_wait,futex",
+    default: `read,write,openat,close,connect,accept4,sendto,recvfrom,${EPOLL_CALL},futex`,
   },
   KPOD_HISTOGRAM_RESOLUTION: {
     description: "Histogram buckets that grow by four (coarse) or by two (fine).",

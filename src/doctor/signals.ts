@@ -10,12 +10,6 @@ const REMEDIES: readonly (readonly [reason: RegExp, advice: string])[] = [
   ],
   [/which this process does not have$/, "give the agent CAP_BPF and CAP_PERFMON"],
   [
-    // Debian's and Ubuntu's patch to perf_event_open(2), of which CAP_PERFMON does not absolve.
-    /attach page_faults_major .*EACCES.*the capabilities are there/,
-    "set kernel.perf_event_paranoid to 2 on the node: above that, as they have it by default, the kernels of Debian " +
-    "and Ubuntu refuse perf_event_open to all but CAP_SYS_ADMIN; all other metrics are served without it",
-  ],
-  [
     /the capabilities are there/,
     "see the line lockdown, and allow bpf and perf_event_open in the pod's seccomp, AppArmor or SELinux settings; " +
     "the agent may not be in a user namespace (hostUsers: false)",

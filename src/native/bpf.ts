@@ -108,6 +108,12 @@ export class BpfObject implements Disposable {
     this.#check(result, `choose map ${map} of`);
   }
 
+  /** Makes a map of values that tasks or sockets hold a plain hash. */
+  makeHash(map: string, keyBytes: number, maxEntries: number): void {
+    const result = this.#symbols.kpod_bpf_make_hash(this.#handle, cString(map), keyBytes, maxEntries);
+    this.#check(result, `make a hash of map ${map} of`);
+  }
+
   resizeMap(map: string, maxEntries: number): void {
     const result = this.#symbols.kpod_bpf_resize_map(this.#handle, cString(map), maxEntries);
     this.#check(result, `resize map ${map} of`);
@@ -231,6 +237,11 @@ export function takeLog(): string {
   const buffer = new Uint8Array(64 * 1024);
   const length = openLibrary().kpod_log_take(buffer, BigInt(buffer.length));
   return new TextDecoder().decode(buffer.subarray(0, Number(length)));
+}
+
+/** Whether tasks and sockets can hold values of tracing programs; where that cannot be told, loading will tell why. */
+export function hasTaskStorage(): boolean {
+  return openLibrary().kpod_bpf_has_task_storage() !== 0;
 }
 
 /** The version of libbpf in use, as `v1.1`. */

@@ -44,6 +44,16 @@ export const BPF_SYMBOLS = {
     ],
     result: "i32",
   },
+  kpod_bpf_has_task_storage: { parameters: [], result: "i32" },
+  kpod_bpf_make_hash: {
+    parameters: [
+      /* struct kpod_bpf *object */ "u64",
+      /* const char *map */ "buffer",
+      /* uint32_t key_size */ "u32",
+      /* uint32_t max_entries */ "u32",
+    ],
+    result: "i32",
+  },
   kpod_bpf_enable_map: {
     parameters: [
       /* struct kpod_bpf *object */ "u64",

@@ -64,6 +64,10 @@ export const LAYOUTS = {
       ],
     },
   },
+  "oom_pids": {
+    "key": "u32",
+    "value": "u32",
+  },
   "oom_processes": {
     "key": "s32",
     "value": "u64",
@@ -81,6 +85,10 @@ export const LAYOUTS = {
         ],
       ],
     },
+  },
+  "page_faults_tasks": {
+    "key": "s32",
+    "value": "u64",
   },
   "syscall": {
     "key": {
@@ -199,6 +207,10 @@ export const LAYOUTS = {
       ],
     },
   },
+  "tcp_sent": {
+    "key": "s32",
+    "value": "u32",
+  },
   "tcp_sockets": {
     "key": "s32",
     "value": {
@@ -231,9 +243,12 @@ export const COUNTED_MAPS = [
   "cpu_sched_tasks",
   "tcp",
   "tcp_sockets",
+  "tcp_sent",
   "oom",
   "oom_processes",
+  "oom_pids",
   "page_faults",
+  "page_faults_tasks",
   "syscall",
   "syscall_tasks",
 ] as const;

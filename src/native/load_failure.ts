@@ -8,7 +8,10 @@ const SAYINGS: readonly (readonly [said: RegExp, means: (...groups: string[]) =>
     /failed to find valid kernel BTF/,
     () => "there is no /sys/kernel/btf/vmlinux: the kernel needs CONFIG_DEBUG_INFO_BTF",
   ],
-  [/failed to find kernel BTF type ID of '(.+?)'/, (name) => `the kernel has no tracepoint ${name}`],
+  [
+    /failed to find kernel BTF type ID of '(.+?)'/,
+    (name) => `the kernel has no tracepoint or function ${name}`,
+  ],
   [/^libbpf: elf: (?!failed to open)/m, () => `the file is not an eBPF object: run "deno task build"`],
   // The verifier's last word comes before its statistics.
   [/^(.+)\nprocessed \d+ insns/m, (complaint) => `the kernel's verifier refuses it: ${complaint}`],

@@ -1,6 +1,6 @@
 /** Loads the eBPF programs: chooses a rung for every signal, and reads maps whichever object they are in. */
 import { join } from "node:path";
-import { BpfObject, type Entry, type MapInfo, type ProgramInfo } from "./bpf.ts";
+import { BpfObject, type Entry, hasTaskStorage, type MapInfo, type ProgramInfo } from "./bpf.ts";
 import { COUNTED_MAPS, LAYOUTS } from "./layouts.gen.ts";
 import { reasonOf } from "./load_failure.ts";
 import {
@@ -25,6 +25,14 @@ export interface ProgramOptions {
   readonly maxCgroups: number;
   /** Numbers of the system calls to look at. */
   readonly syscalls: readonly number[];
+  /** Ladders cut down to the rung with this program: for tests, which hold every rung against its witness. */
+  readonly rungs?: Readonly<Partial<Record<SignalName, string>>>;
+  /**
+   * Whether tasks and sockets hold what programs remember of them.
+   *
+   * @default what this kernel can
+   */
+  readonly localStorage?: boolean;
 }
 
 /** How one program of one signal fares. */
@@ -44,6 +52,11 @@ interface LoadedObject {
 
 /** System call numbers beyond this are not tracked; equal to MAX_SYSCALLS of bpf/syscall.bpf.c. */
 const MAX_SYSCALLS = 512;
+
+/** Size of struct owner of bpf/storage.bpf.h. */
+const OWNER_BYTES = 16;
+/** Threads or connections there is room for, on average, where these cannot hold values themselves. */
+const TASKS_OF_A_CONTAINER = 32;
 
 /** The loaded and attached programs. `close()` detaches all of them. */
 export class Programs implements Disposable {
@@ -133,90 +146,82 @@ export class Programs implements Disposable {
     return objects.find(({ maps }) => shared || maps.includes(map))?.object;
   }
 
-  /** Loads one object with the best working rung of each signal, attaches it, and says how that went. */
+  /** Loads and attaches one object with the best working rung of each signal, and says how that went. */
   #load(name: ObjectName, signals: readonly Signal[], options: ProgramOptions): ProgramState[] {
-    const failures = new Map<Signal, string>();
-    const chosen = new Map<Signal, Rung>(signals.map((signal) => [signal, first(signal.rungs)]));
-    let object: BpfObject | undefined;
+    const ladders = new Map(signals.map((signal) => [signal, ladderOf(signal, options)]));
+    let chosen = new Map([...ladders].map(([signal, ladder]) => [signal, first(ladder)]));
+    const reasons = new Map<Signal, string>();
     try {
-      object = this.#open(name, chosen, options);
+      this.#keep(name, chosen, options);
     } catch {
       // Something of it does not work here: find out what, signal by signal and rung by rung.
-      for (const signal of signals) {
-        const tried = this.#probe(name, signal, options);
-        if (typeof tried === "string") {
-          failures.set(signal, tried);
-          chosen.delete(signal);
-        } else {
-          chosen.set(signal, tried);
-        }
+      chosen = new Map();
+      for (const [signal, ladder] of ladders) {
+        const tried = this.#probe(name, signal, ladder, options);
+        if (typeof tried === "string") reasons.set(signal, tried);
+        else chosen.set(signal, tried);
       }
-      if (chosen.size > 0) {
-        try {
-          object = this.#open(name, chosen, options);
-        } catch (error) {
-          for (const signal of chosen.keys()) failures.set(signal, reasonOf(error));
-          chosen.clear();
-        }
+      try {
+        if (chosen.size > 0) this.#keep(name, chosen, options);
+      } catch (error) {
+        for (const signal of chosen.keys()) reasons.set(signal, reasonOf(error));
       }
     }
-    const attached = new Map<string, string>();
-    for (const [signal, rung] of chosen) {
-      for (const program of rung.programs) {
-        if (object !== undefined && !attached.has(program)) {
-          attached.set(program, attach(object, rung, program));
-        }
-        const failure = attached.get(program);
-        if (failure) failures.set(signal, failure);
-      }
-    }
-    if (object !== undefined) {
-      this.#objects.set(name, { object, maps: unique([...chosen.keys()].flatMap((signal) => signal.maps)) });
-    }
-    return signals.flatMap((signal) => {
-      const { hook, programs } = chosen.get(signal) ?? first(signal.rungs);
-      const reason = failures.get(signal) ?? "";
+    return [...ladders].flatMap(([signal, ladder]) => {
+      const rung = chosen.get(signal) ?? first(ladder);
+      const reason = reasons.get(signal) ?? "";
       const state = reason === "" ? "attached" as const : "unavailable" as const;
-      return programs.map((program) => ({ signal: signal.name as SignalName, program, hook, state, reason }));
+      return programsOf(rung, options).map((program) => ({
+        signal: signal.name as SignalName,
+        program,
+        hook: rung.hook,
+        state,
+        reason,
+      }));
     });
   }
 
-  /** The first rung that loads by itself, or why the best one does not. */
-  #probe(name: ObjectName, signal: Signal, options: ProgramOptions): Rung | string {
-    let reason = "";
-    for (const rung of signal.rungs) {
-      try {
-        this.#open(name, new Map([[signal, rung]]), options).close();
-        return rung;
-      } catch (error) {
-        reason ||= reasonOf(error);
-      }
-    }
-    return reason;
+  #keep(name: ObjectName, chosen: Chosen, options: ProgramOptions): void {
+    this.#objects.set(name, { object: this.#attached(name, chosen, options), maps: mapsOf(chosen) });
   }
 
-  /** Opens and loads an object with just these programs. */
-  #open(name: ObjectName, chosen: ReadonlyMap<Signal, Rung>, options: ProgramOptions): BpfObject {
+  /** The first rung that works by itself, or why none does. */
+  #probe(name: ObjectName, signal: Signal, ladder: readonly Rung[], options: ProgramOptions): Rung | string {
+    const reasons: string[] = [];
+    for (const rung of ladder) {
+      try {
+        this.#attached(name, new Map([[signal, rung]]), options).close();
+        return rung;
+      } catch (error) {
+        reasons.push(reasonOf(error));
+      }
+    }
+    return unique(reasons).join("; ");
+  }
+
+  /** Opens, loads and attaches an object with just these programs. */
+  #attached(name: ObjectName, chosen: Chosen, options: ProgramOptions): BpfObject {
     const object = new BpfObject(join(options.directory, `${name}.bpf.o`));
     try {
       object.useLayouts(LAYOUTS);
-      const every = SIGNALS.filter((signal): signal is Signal & typeof signal => signal.object === name);
-      const programs = [...chosen.values()].flatMap((rung) => rung.programs);
-      const maps = [...chosen.keys()].flatMap((signal) => signal.maps);
-      for (
-        const program of unique(every.flatMap((signal) => signal.rungs.flatMap((rung) => rung.programs)))
-      ) {
-        object.enableProgram(program, programs.includes(program));
-      }
-      for (const map of unique(every.flatMap((signal) => signal.maps))) {
-        object.enableMap(map, maps.includes(map));
-      }
+      const hooks = new Map(
+        [...chosen.values()].flatMap((rung) =>
+          programsOf(rung, options).map((program) => [program, rung.hook] as const)
+        ),
+      );
+      for (const program of everyProgram(name)) object.enableProgram(program, hooks.has(program));
+      const maps = mapsOf(chosen);
+      for (const map of everyMap(name)) object.enableMap(map, maps.includes(map));
       configure(object, name, maps, options);
       const [loaded] = this.#objects.values();
       for (const map of SHARED_MAPS) {
         if (loaded !== undefined) object.shareMap(map, loaded.object);
       }
       object.load();
+      for (const [program, hook] of hooks) {
+        if (hook === "perf_event") object.attachPerfEvent(program, MAJOR_PAGE_FAULTS);
+        else object.attach(program);
+      }
       return object;
     } catch (error) {
       object.close();
@@ -236,14 +241,14 @@ function configure(
   // systemd repeats the parent's name in front: kubepods.slice/kubepods-burstable.slice.
   const prefix = directory.endsWith(".slice") ? directory.length - ".slice".length + 1 : 0;
   object.setConstant("qos_name_offset", bytesOf(new Uint32Array([prefix])));
+  object.setConstant("local_storage", new Uint8Array([Number(hasLocalStorage(options))]));
   object.resizeMap("cgroups", options.maxCgroups);
   for (const map of maps) {
-    // What is stored with tasks and sockets has no fixed room.
-    if (object.mapInfo(map).maxEntries === 0) continue;
-    object.resizeMap(
-      map,
-      map === "syscall" ? options.maxCgroups * options.syscalls.length : options.maxCgroups,
-    );
+    // What tasks and sockets hold has no fixed room.
+    if (object.mapInfo(map).maxEntries > 0) object.resizeMap(map, roomIn(map, options));
+    else if (!hasLocalStorage(options)) {
+      object.makeHash(map, OWNER_BYTES, options.maxCgroups * TASKS_OF_A_CONTAINER);
+    }
   }
   if (name === "syscall") {
     const tracked = new Uint8Array(MAX_SYSCALLS);
@@ -252,15 +257,48 @@ function configure(
   }
 }
 
-/** Attaches a program; returns why it could not be, or nothing. */
-function attach(object: BpfObject, rung: Rung, program: string): string {
-  try {
-    if (rung.hook === "perf_event") object.attachPerfEvent(program, MAJOR_PAGE_FAULTS);
-    else object.attach(program);
-    return "";
-  } catch (error) {
-    return reasonOf(error);
-  }
+function roomIn(map: string, { maxCgroups, syscalls }: ProgramOptions): number {
+  return map === "syscall" ? maxCgroups * syscalls.length : maxCgroups;
+}
+
+function hasLocalStorage({ localStorage = hasTaskStorage() }: ProgramOptions): boolean {
+  return localStorage;
+}
+
+type Chosen = ReadonlyMap<Signal, Rung>;
+
+function ladderOf(signal: Signal, { rungs = {} }: ProgramOptions): readonly Rung[] {
+  const wanted = rungs[signal.name as SignalName];
+  if (wanted === undefined) return signal.rungs;
+  const found = signal.rungs.filter(({ programs }) => programs.includes(wanted));
+  if (found.length > 0) return found;
+  throw new Error(`Cannot choose ${wanted} for signal ${signal.name}: none of its rungs has that program`);
+}
+
+function programsOf({ programs, cleaners = [] }: Rung, options: ProgramOptions): readonly string[] {
+  return hasLocalStorage(options) ? programs : [...programs, ...cleaners];
+}
+
+function mapsOf(chosen: Chosen): readonly string[] {
+  return unique([...chosen].flatMap(([{ maps }, { maps: more = [] }]) => [...maps, ...more]));
+}
+
+function everyProgram(name: ObjectName): readonly string[] {
+  return unique(
+    signalsOf(name).flatMap(({ rungs }) =>
+      rungs.flatMap(({ programs, cleaners = [] }) => [...programs, ...cleaners])
+    ),
+  );
+}
+
+function everyMap(name: ObjectName): readonly string[] {
+  return unique(
+    signalsOf(name).flatMap(({ maps, rungs }) => [...maps, ...rungs.flatMap(({ maps: more = [] }) => more)]),
+  );
+}
+
+function signalsOf(name: ObjectName): readonly Signal[] {
+  return SIGNALS.filter(({ object }) => object === name);
 }
 
 function signalOf(name: SignalName): Signal {

@@ -6,13 +6,17 @@
 export const OBJECTS = ["cpu_sched", "net", "mem", "syscall"] as const;
 export type ObjectName = (typeof OBJECTS)[number];
 
-/** How a program gets called. */
-export type Hook = "tp_btf" | "perf_event";
+/** How a program gets called; the programs of a kprobe may be called at the function's return as well. */
+export type Hook = "tp_btf" | "perf_event" | "fentry" | "fexit" | "kprobe";
 
 /** One way to get a signal: all of its programs, or it does not work. */
 export interface Rung {
   readonly hook: Hook;
   readonly programs: readonly string[];
+  /** Maps that its programs use beside the signal's. */
+  readonly maps?: readonly string[];
+  /** What cleans up after it where tasks and sockets cannot hold values. */
+  readonly cleaners?: readonly string[];
 }
 
 export interface Signal {
@@ -23,47 +27,87 @@ export interface Signal {
   readonly rungs: readonly Rung[];
 }
 
-const tracepoints = (...programs: string[]): readonly Rung[] => [{ hook: "tp_btf", programs }];
+const tracepoints = (...programs: string[]): Rung => ({ hook: "tp_btf", programs });
 
 export const SIGNALS = [
   {
     name: "cpu_sched",
     object: "cpu_sched",
     maps: ["cpu_sched", "cpu_sched_tasks"],
-    rungs: tracepoints("sched_switch"),
+    rungs: [{ ...tracepoints("sched_switch"), cleaners: ["cpu_sched_task_free"] }],
   },
-  { name: "tcp_bytes_sent", object: "net", maps: ["tcp"], rungs: tracepoints("sock_send_length") },
+  {
+    name: "tcp_bytes_sent",
+    object: "net",
+    maps: ["tcp"],
+    rungs: [
+      tracepoints("sock_send_length"),
+      // Kernels without that tracepoint (before 6.3) have both functions. What kernel TLS sends is missed.
+      { hook: "fexit", programs: ["tcp_sendmsg_fexit", "tcp_sendpage_fexit"] },
+      // Counts when it is acknowledged.
+      {
+        ...tracepoints("tcp_sent_probe", "tcp_sent_state"),
+        maps: ["tcp_sent"],
+        cleaners: ["tcp_sent_destroy"],
+      },
+    ],
+  },
   {
     name: "tcp_bytes_received",
     object: "net",
     maps: ["tcp", "tcp_sockets"],
-    rungs: tracepoints("tcp_rcv_space_adjust", "inet_sock_set_state"),
+    rungs: [{
+      ...tracepoints("tcp_rcv_space_adjust", "inet_sock_set_state"),
+      cleaners: ["tcp_destroy_sock"],
+    }],
   },
   {
     name: "tcp_retransmits",
     object: "net",
     maps: ["tcp"],
-    rungs: tracepoints("tcp_retransmit_skb", "tcp_retransmit_synack"),
+    rungs: [tracepoints("tcp_retransmit_skb", "tcp_retransmit_synack")],
   },
   {
     name: "tcp_connections",
     object: "net",
     maps: ["tcp", "tcp_sockets"],
-    rungs: tracepoints("inet_sock_set_state"),
+    rungs: [{ ...tracepoints("inet_sock_set_state"), cleaners: ["tcp_destroy_sock"] }],
   },
-  { name: "tcp_rtt", object: "net", maps: ["tcp"], rungs: tracepoints("tcp_probe") },
-  { name: "oom", object: "mem", maps: ["oom", "oom_processes"], rungs: tracepoints("mark_victim") },
+  { name: "tcp_rtt", object: "net", maps: ["tcp"], rungs: [tracepoints("tcp_probe")] },
+  {
+    name: "oom",
+    object: "mem",
+    maps: ["oom"],
+    rungs: [
+      // Where the kernel counts the kill; the tracepoint also tells of victims that were dying already.
+      { hook: "fentry", programs: ["oom_kill_fentry"] },
+      { hook: "kprobe", programs: ["oom_kill_kprobe"] },
+      { ...tracepoints("mark_victim"), maps: ["oom_processes"], cleaners: ["oom_task_free"] },
+      { ...tracepoints("mark_victim_pid", "oom_victim_exit"), maps: ["oom_pids"] },
+    ],
+  },
   {
     name: "page_faults",
     object: "mem",
     maps: ["page_faults"],
-    rungs: [{ hook: "perf_event", programs: ["page_faults_major"] }],
+    rungs: [
+      { hook: "perf_event", programs: ["page_faults_major"] },
+      // Sees the faults taken by the kernel on the task's behalf as well, but runs at every switch.
+      {
+        ...tracepoints("page_faults_switch"),
+        maps: ["page_faults_tasks"],
+        cleaners: ["page_faults_task_free"],
+      },
+    ],
   },
   {
     name: "syscall",
     object: "syscall",
     maps: ["syscall", "syscall_tasks"],
-    rungs: tracepoints("sys_enter", "sys_exit", "signal_deliver"),
+    rungs: [{
+      ...tracepoints("sys_enter", "sys_exit", "signal_deliver"),
+      cleaners: ["syscall_task_free"],
+    }],
   },
 ] as const satisfies readonly Signal[];
 

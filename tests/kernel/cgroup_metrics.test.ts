@@ -3,19 +3,11 @@
  * one does memory, io and pids, is held to give no sample; over captured files the unit tests cover it.
  */
 import assert from "node:assert/strict";
-import { CgroupFiles } from "../../src/cgroup/files.ts";
-import { PodTree } from "../../src/cgroup/hierarchy.ts";
-import { TargetIndex } from "../../src/cgroup/targets.ts";
-import { cgroupCollector } from "../../src/collectors/cgroup_collector.ts";
-import { CPU } from "../../src/collectors/cpu.ts";
-import { MEMORY } from "../../src/collectors/memory.ts";
-import { PIDS } from "../../src/collectors/pids.ts";
-import { PRESSURE } from "../../src/collectors/pressure.ts";
-import { parsePodList } from "../../src/discovery/pod.ts";
 import { findCgroup2Mount } from "../lab/cgroups.ts";
 import { LabNode } from "../lab/node.ts";
-import { type LabContainer, podList } from "../lab/pods.ts";
+import type { LabContainer } from "../lab/pods.ts";
 import { schedStat, settled } from "../lab/proc.ts";
+import { CgroupReader, textOf, type Values } from "./cgroup_reader.ts";
 import { needsLab } from "./requirements.ts";
 import { until } from "./until.ts";
 
@@ -40,57 +32,12 @@ const WITNESSES: readonly (readonly [name: string, file: string, line: RegExp, u
   ["pids_current", "pids.current", /^(\d+)$/m, 1],
 ];
 
-type Values = Readonly<Record<string, number>>;
-
 /** What the test reads of a container's files; what is not there is left out. */
 function witnessed({ cgroup }: LabContainer): Values {
   return Object.fromEntries(WITNESSES.flatMap(([name, file, line, unit]) => {
     const text = line.exec(textOf(`${cgroup}/${file}`))?.[1];
     return text === undefined ? [] : [[name, Number(text) / unit]];
   }));
-}
-
-function textOf(path: string): string {
-  try {
-    return Deno.readTextFileSync(path);
-  } catch {
-    return "";
-  }
-}
-
-/** The agent's way from cgroups to samples, without the agent. */
-class Reader implements Disposable {
-  readonly #collectors = [CPU, MEMORY, PRESSURE, PIDS].map((description) => cgroupCollector(description));
-  readonly #files = new CgroupFiles(this.#collectors.flatMap(({ files = [] }) => files));
-  readonly #index = new TargetIndex("lab", 60_000);
-  readonly #tree: PodTree;
-
-  constructor(private readonly node: LabNode) {
-    this.#tree = new PodTree(node.root);
-  }
-
-  /** Lists the cgroups, runs `between`, and reads them; returns the samples of a container by family. */
-  async read(container: LabContainer, between: () => unknown = () => {}): Promise<Values> {
-    const { pods } = parsePodList(podList(this.node.pods, this.node.name, this.node.runtime));
-    const live = this.#tree.containers();
-    this.#index.update({ pods, generation: 1, live, counted: [], now: Date.now() });
-    assert.ok(this.#tree.hierarchy);
-    await between();
-    this.#files.refresh(this.#tree.hierarchy, this.#index.live());
-    const families = this.#collectors.flatMap((each) =>
-      each.collect({ targets: this.#index, files: this.#files })
-    );
-    return Object.fromEntries(families.flatMap(({ name, samples }) => {
-      const own = samples.filter(({ labels }) => labels.container === container.name);
-      assert.ok(own.length <= 1, name);
-      return own.map(({ value }) => [name.replace(/^kpod_/, ""), value]);
-    }));
-  }
-
-  [Symbol.dispose](): void {
-    this.#files.close();
-    this.#tree.close();
-  }
 }
 
 function without(values: Values, ...names: string[]): Values {
@@ -103,7 +50,7 @@ Deno.test(
   async () => {
     await using node = await LabNode.start();
     const container = (await node.addPod({ name: "busy", containers: ["busy"] })).container();
-    using reader = new Reader(node);
+    using reader = new CgroupReader(node);
     await using one = await node.run(container, ["spin"], { pin: true });
     await using other = await node.run(container, ["spin"], { pin: true });
     const began = witnessed(container);
@@ -135,7 +82,7 @@ Deno.test("every number of a container at rest is what its files say, and no oth
   await using node = await LabNode.start();
   const limit = { name: "rest", memoryLimitBytes: 64 * 2 ** 20 };
   const container = (await node.addPod({ name: "rest", containers: [limit] })).container();
-  using reader = new Reader(node);
+  using reader = new CgroupReader(node);
   await using workload = await node.run(container, ["spin"]);
   await workload.go(50);
   await settled(workload.pid);
@@ -159,7 +106,7 @@ Deno.test("every number of a container at rest is what its files say, and no oth
 Deno.test("CPU time is what the scheduler says the container's threads had", needsLab, async () => {
   await using node = await LabNode.start();
   const container = (await node.addPod({ name: "cpu", containers: ["cpu"] })).container();
-  using reader = new Reader(node);
+  using reader = new CgroupReader(node);
   await using workload = await node.run(container, ["spin", "--threads", "3"]);
   const look = async () => {
     await settled(workload.pid);
@@ -185,7 +132,7 @@ Deno.test(
     await using node = await LabNode.start();
     const pod = await node.addPod({ name: "restart", containers: ["main"] });
     const container = pod.container();
-    using reader = new Reader(node);
+    using reader = new CgroupReader(node);
     {
       await using workload = await node.run(container, ["spin"]);
       await workload.go(50);
@@ -231,7 +178,7 @@ Deno.test(
     await using node = await LabNode.start();
     const pod = await node.addPod({ name: "pressure", containers: ["main"] });
     const container = pod.container();
-    using reader = new Reader(node);
+    using reader = new CgroupReader(node);
     const pressureOf = (values: Values) =>
       Object.fromEntries(Object.entries(values).filter(([name]) => name.startsWith("pressure_")));
     const hide = () => Deno.writeTextFileSync(`${container.cgroup}/cgroup.pressure`, "0");
@@ -241,7 +188,7 @@ Deno.test(
     await until("the files are hidden", () => textOf(`${container.cgroup}/cpu.pressure`) === "");
     assert.deepEqual(pressureOf(await reader.read(container)), shown);
     {
-      using fresh = new Reader(node);
+      using fresh = new CgroupReader(node);
       assert.deepEqual(pressureOf(await fresh.read(container)), {});
       assert.ok("cpu_usage_seconds_total" in await fresh.read(container));
     }

@@ -105,7 +105,8 @@ Deno.test("a kill outside the pods is nobody's", needsPrograms, async () => {
   await using node = await LabNode.start();
   await node.addPod(LIMITED);
   await using outside = CgroupTree.create(join(dirname(node.root), `kpod-lab-${Deno.pid}-outside`));
-  const service = outside.make("system.slice/some.service", true);
+  outside.make("system.slice", true);
+  const service = outside.make("system.slice/some.service");
   const limited = limitMemory(service, LIMIT_BYTES, shared);
   using watch = new Watch(node, ["oom"]);
   const workload = await Workload.start(["alloc"], {

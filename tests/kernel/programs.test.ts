@@ -4,9 +4,10 @@ import { fileURLToPath } from "node:url";
 import { layoutsModule } from "../../native/generate_layouts.ts";
 import { createLogger } from "../../src/log.ts";
 import { createCollectors } from "../../src/collectors/list.ts";
-import { OBJECTS, SIGNALS } from "../../src/native/signals.ts";
+import { hasTaskStorage } from "../../src/native/bpf.ts";
+import { OBJECTS, type Rung, type Signal, SIGNALS } from "../../src/native/signals.ts";
 import { PROFILES } from "../../src/profiles.ts";
-import { loadPrograms } from "./load_states.ts";
+import { loadPrograms, type States } from "./load_states.ts";
 import { heldIds, kernelIds } from "./kernel_ids.ts";
 import { needsPrograms } from "./requirements.ts";
 import { until } from "./until.ts";
@@ -22,6 +23,14 @@ const OPTIONS = {
 } as const;
 const LAYOUTS_PATH = `${ROOT}src/native/layouts.gen.ts`;
 
+/** The way in which a signal is delivered, by its first program. */
+function rungTaken({ name, rungs }: Signal, states: States): Rung {
+  const [first] = states.filter(({ signal }) => signal === name);
+  const rung = rungs.find(({ programs }) => programs[0] === first?.program);
+  assert.ok(rung, `signal ${name} uses ${first?.program}`);
+  return rung;
+}
+
 for (const [profile, collectors] of Object.entries(PROFILES)) {
   Deno.test(
     `the ${profile} profile loads the programs and maps it uses, and closing leaves none`,
@@ -31,8 +40,17 @@ for (const [profile, collectors] of Object.entries(PROFILES)) {
       const wanted = SIGNALS.filter(({ name }) => signals.includes(name));
       const before = heldIds();
       const programs = loadPrograms(BPF, signals);
-      const names = new Set(wanted.flatMap(({ rungs }) => rungs[0].programs as readonly string[]));
-      const maps = new Set<string>(["cgroups", "update_errors", ...wanted.flatMap((signal) => signal.maps)]);
+      const rungs = wanted.map((signal) => rungTaken(signal, programs.states));
+      const names = new Set(rungs.flatMap(({ programs, cleaners = [] }) => [
+        ...programs,
+        ...hasTaskStorage() ? [] : cleaners,
+      ]));
+      const maps = new Set([
+        "cgroups",
+        "update_errors",
+        ...wanted.flatMap((signal) => signal.maps as readonly string[]),
+        ...rungs.flatMap(({ maps = [] }) => maps),
+      ]);
       const held = {
         programs: heldIds().programs.difference(before.programs),
         maps: heldIds().maps.difference(before.maps),

@@ -34,6 +34,16 @@ function counted(watch: Watch, container: LabContainer, call: string): Counted {
   };
 }
 
+function growth(before: Counted, after: Counted): Counted {
+  return {
+    count: after.count - before.count,
+    errors: after.errors - before.errors,
+    returned: after.returned - before.returned,
+    ns: after.ns - before.ns,
+    slots: after.slots.map((calls, slot) => calls - (before.slots[slot] ?? 0)),
+  };
+}
+
 /** Starts one workload in a container, then watches the calls. */
 async function watched(args: readonly string[], syscalls: readonly string[], below?: string) {
   const node = await LabNode.start();
@@ -66,6 +76,7 @@ function slotOf(ns: number): number {
 }
 
 const UNITS = 500;
+const ATTEMPTS = 20;
 for (
   const [title, threads, below] of [
     ["one thread", 1, undefined],
@@ -175,14 +186,22 @@ for (
     async () => {
       const name = call === "epoll_wait" ? EPOLL_CALL : call;
       await using lab = await watched(["sleep-syscall", "--call", call], [name]);
-      const own = await lab.workload.go(sleeps, usec);
-      const { count, errors, returned, ns, slots } = lab.calls(name);
-      assert.deepEqual([count, returned, errors], [sleeps, sleeps, own["errors"]]);
-      const witness = own["ns"] ?? 0;
-      assert.ok(ns <= witness && ns >= 0.95 * witness, `${ns} ns counted, ${witness} ns by its own clock`);
-      const used = slots.flatMap((calls, slot) => calls > 0 ? [slot] : []);
-      assert.ok(Math.min(...used) >= slotOf(usec * 1000), `slots ${used}`);
-      assert.ok(Math.max(...used) <= slotOf(own["longest_ns"] ?? 0), `slots ${used}`);
+      let before = lab.calls(name);
+      for (let attempt = 1;; attempt++) {
+        const own = await lab.workload.go(sleeps, usec);
+        const after = lab.calls(name);
+        const { count, errors, returned, ns, slots } = growth(before, after);
+        before = after;
+        assert.deepEqual([count, returned, errors], [sleeps, sleeps, own["errors"]]);
+        const witness = own["ns"] ?? 0;
+        assert.ok(ns <= witness, `${ns} ns counted, ${witness} ns by its own clock`);
+        const used = slots.flatMap((calls, slot) => calls > 0 ? [slot] : []);
+        assert.ok(Math.min(...used) >= slotOf(usec * 1000), `slots ${used}`);
+        assert.ok(Math.max(...used) <= slotOf(own["longest_ns"] ?? 0), `slots ${used}`);
+        if (ns >= 0.95 * witness) break;
+        // It may lose the CPU on its way from the kernel to its clock: not every time.
+        assert.ok(attempt < ATTEMPTS, `${ns} ns counted, ${witness} ns by its own clock`);
+      }
     },
   );
 }

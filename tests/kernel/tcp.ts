@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import type { LabNode } from "../lab/node.ts";
 import type { LabContainer, LabPod } from "../lab/pods.ts";
 import { tcpCounter } from "../lab/proc.ts";
+import { until } from "./until.ts";
 import { observations, Watch } from "./watch.ts";
 
 /** The program's counters of one container; the RTT histogram as its sum and its number of samples. */
@@ -66,6 +67,26 @@ export function timeouts(pod: LabPod): number {
 export function tcpSince(watch: Watch, container: LabContainer): () => TcpCounts {
   const before = tcpCounts(watch, container);
   return () => growth(before, tcpCounts(watch, container));
+}
+
+/** Whether what is sent counts once it is acknowledged, by the last of the ways to see it. */
+export function countsAcknowledged(watch: Watch): boolean {
+  return watch.programs.states.some(({ program }) => program === "tcp_sent_probe");
+}
+
+/** Asserts how much a container has sent and received, once the last acknowledgement is there. */
+export async function assertBytes(
+  watch: Watch,
+  container: LabContainer,
+  expected: readonly [sent: number, received: number],
+): Promise<void> {
+  const counted = () => {
+    const { sent, received } = tcpCounts(watch, container);
+    return [sent, received];
+  };
+  // Asserted after the wait, which cannot say by how much they differ.
+  await until("all is acknowledged", () => counted().join() === expected.join()).catch(() => {});
+  assert.deepEqual(counted(), expected, container.name);
 }
 
 /** The same for the witnesses. */

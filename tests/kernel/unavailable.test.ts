@@ -1,9 +1,9 @@
 /** What is said of programs that cannot be loaded, and what they cost. */
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
-import { OBJECTS, SIGNALS } from "../../src/native/signals.ts";
+import { type ObjectName, OBJECTS, SIGNALS } from "../../src/native/signals.ts";
 import { loadPrograms, type States } from "./load_states.ts";
-import { needsPrograms } from "./requirements.ts";
+import { needsCompiler, needsPrograms } from "./requirements.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const BPF = `${ROOT}bpf`;
@@ -24,10 +24,10 @@ async function copiedObjects() {
 
 type Edit = readonly [file: string, from: string, to: string];
 
-/** Compiles mem.bpf.c after changes to it or to headers. */
-async function compile(directory: string, ...edits: readonly Edit[]): Promise<void> {
-  for (const { name } of Deno.readDirSync(BPF)) {
-    if (/\.[ch]$/.test(name)) await Deno.copyFile(`${BPF}/${name}`, `${directory}/${name}`);
+/** Compiles an object after changes to its source or to headers. */
+async function compile(directory: string, name: ObjectName, ...edits: readonly Edit[]): Promise<void> {
+  for (const { name: file } of Deno.readDirSync(BPF)) {
+    if (/\.[ch]$/.test(file)) await Deno.copyFile(`${BPF}/${file}`, `${directory}/${file}`);
   }
   for (const [file, from, to] of edits) {
     const text = await Deno.readTextFile(`${directory}/${file}`);
@@ -35,17 +35,21 @@ async function compile(directory: string, ...edits: readonly Edit[]): Promise<vo
     await Deno.writeTextFile(`${directory}/${file}`, text.replace(from, to));
   }
   const target = `-D__TARGET_ARCH_${Deno.build.arch === "aarch64" ? "arm64" : "x86"}`;
-  const args = ["-g", "-O2", "-target", "bpf", "-mcpu=v3", target, "-c", "mem.bpf.c", "-o", "mem.bpf.o"];
-  const { success } = await new Deno.Command("clang", { args, cwd: directory }).spawn().status;
+  const args = ["-g", "-O2", "-target", "bpf", "-mcpu=v3", target, "-c", `${name}.bpf.c`];
+  const { success } = await new Deno.Command("clang", {
+    args: [...args, "-o", `${name}.bpf.o`],
+    cwd: directory,
+  }).spawn().status;
   assert.ok(success);
 }
 
 const NO_OBJECT = /^the file is not an eBPF object: run "deno task build"$/;
 
-/** What takes the place of mem.bpf.o, and what that costs. */
+/** What takes the place of an object, and what that costs. */
 interface Case {
   readonly title: string;
   readonly spoil?: (mem: string) => Promise<void>;
+  readonly object?: ObjectName;
   readonly edits?: readonly Edit[];
   readonly reason: RegExp;
   readonly lost: readonly string[];
@@ -84,41 +88,52 @@ const CASES: readonly Case[] = [
   },
   {
     title: "a tracepoint that the kernel does not have",
-    edits: [["mem.bpf.c", "tp_btf/mark_victim", "tp_btf/no_such_event"]],
-    reason: /^the kernel has no tracepoint no_such_event$/,
-    lost: ["oom"],
+    object: "net",
+    edits: [[
+      "net.bpf.c",
+      'tp_btf/tcp_probe")\nint BPF_PROG(tcp_probe',
+      'tp_btf/no_such_event")\nint BPF_PROG(tcp_probe',
+    ]],
+    reason: /^the kernel has no tracepoint or function no_such_event$/,
+    lost: ["tcp_rtt"],
   },
   {
     title: "a field that the kernel does not have",
+    object: "net",
     edits: [
-      ["vmlinux.h", "*group_leader", "*no_such_field"],
-      ["mem.bpf.c", "victim->group_leader", "victim->no_such_field"],
+      ["vmlinux.h", " srtt_us;", " srtt_us, no_such_field;"],
+      ["net.bpf.c", "(u64)tp->srtt_us", "(u64)tp->no_such_field"],
     ],
     reason: /^the kernel's verifier refuses it: .*no_such_field/,
-    lost: ["oom"],
+    lost: ["tcp_rtt"],
   },
   {
     title: "a program that the verifier refuses",
-    edits: [["mem.bpf.c", "u64 *counted, id;", "u64 *counted, id = *(u64 *)8;"]],
+    object: "net",
+    edits: [["net.bpf.c", "(u64)tp->srtt_us", "*(u64 *)8"]],
     reason: /^the kernel's verifier refuses it: .*invalid/,
-    lost: ["oom"],
+    lost: ["tcp_rtt"],
   },
 ];
 
-for (const { title, spoil, edits, reason, lost } of CASES) {
-  Deno.test(`${title} costs its signals only, and the reason says so`, needsPrograms, async () => {
-    await using objects = await copiedObjects();
-    await spoil?.(`${objects.directory}/mem.bpf.o`);
-    if (edits !== undefined) await compile(objects.directory, ...edits);
-    using programs = loadPrograms(objects.directory);
-    const [said = "", ...others] = reasons(programs.states);
-    assert.match(said, reason);
-    assert.deepEqual(others, []);
-    assert.deepEqual(
-      attached(programs.states),
-      SIGNALS.map(({ name }) => name).filter((name) => !lost.includes(name)),
-    );
-  });
+for (const { title, spoil, object = "mem", edits, reason, lost } of CASES) {
+  Deno.test(
+    `${title} costs its signals only, and the reason says so`,
+    edits ? needsCompiler : needsPrograms,
+    async () => {
+      await using objects = await copiedObjects();
+      await spoil?.(`${objects.directory}/mem.bpf.o`);
+      if (edits !== undefined) await compile(objects.directory, object, ...edits);
+      using programs = loadPrograms(objects.directory);
+      const [said = "", ...others] = reasons(programs.states);
+      assert.match(said, reason);
+      assert.deepEqual(others, []);
+      assert.deepEqual(
+        attached(programs.states),
+        SIGNALS.map(({ name }) => name).filter((name) => !lost.includes(name)),
+      );
+    },
+  );
 }
 
 const WITHOUT_BTF = 'mount -t tmpfs none /sys/kernel/btf && exec "$@"';

@@ -3,7 +3,7 @@ import { fileURLToPath } from "node:url";
 import { findKubepods } from "../../src/cgroup/hierarchy.ts";
 import type { Counters } from "../../src/collectors/target_totals.ts";
 import { HostRoot } from "../../src/native/host_files.ts";
-import { Programs } from "../../src/native/programs.ts";
+import { type ProgramOptions, Programs } from "../../src/native/programs.ts";
 import { numbers } from "../../src/native/records.ts";
 import type { SignalName } from "../../src/native/signals.ts";
 import { syscallNumber } from "../../src/syscalls.ts";
@@ -33,6 +33,7 @@ export class Watch implements Disposable {
       kubepods: { ...kubepods, name: kubepods.path.slice(kubepods.path.lastIndexOf("/") + 1) },
       maxCgroups: options.maxCgroups ?? 1024,
       syscalls: (options.syscalls ?? []).map(numberOf),
+      ...forced(),
     });
     const failed = this.programs.states.filter(({ state }) => state !== "attached");
     if (failed.length > 0) {
@@ -64,6 +65,18 @@ export class Watch implements Disposable {
   [Symbol.dispose](): void {
     this.programs.close();
   }
+}
+
+/**
+ * Which rungs to take, by the environment: KPOD_TEST_RUNGS="oom=oom_kill_kprobe …" and KPOD_TEST_STORAGE=hash. So the
+ * same tests hold every rung against its witness, on a kernel that has it.
+ */
+function forced(): Pick<ProgramOptions, "rungs" | "localStorage"> {
+  const rungs = (Deno.env.get("KPOD_TEST_RUNGS") ?? "").split(" ").filter(Boolean);
+  return {
+    rungs: Object.fromEntries(rungs.map((rung) => rung.split("="))),
+    ...(Deno.env.get("KPOD_TEST_STORAGE") === "hash" ? { localStorage: false } : {}),
+  };
 }
 
 /** The cgroup id of a container that runs. */

@@ -69,6 +69,7 @@ export class LabNode implements AsyncDisposable {
     });
     Deno.writeTextFileSync(join(directory, "token"), token);
     Deno.writeTextFileSync(join(directory, "ca.crt"), certificates.ca);
+    Deno.writeTextFileSync(join(directory, "kubelet.crt"), certificates.certificate);
     cleanup.defer(() => Promise.all([...this.#workloads].map((workload) => workload.kill())).then(() => {}));
     cleanup.use(this.kubelet);
   }
@@ -84,7 +85,7 @@ export class LabNode implements AsyncDisposable {
     await using cleanup = new AsyncDisposableStack();
     const directory = await makeDirectory(labName);
     cleanup.defer(() => Deno.remove(directory, { recursive: true }));
-    const certificates = options.certificates ?? await createCertificates(directory, name);
+    const certificates = options.certificates ?? await certificatesFor(name, directory);
     const tree = cleanup.use(CgroupTree.create(root));
     const memoryTree = memory && cleanup.use(CgroupTree.create(join(memory, basename(root)))) || undefined;
     return new LabNode(name, directory, driver, runtime, tree, memoryTree, certificates, cleanup.move());
@@ -230,6 +231,15 @@ function sandboxOf(pod: LabPod): number {
     throw new Error(`Cannot use the sandbox of ${pod.spec.name}: it has no process`);
   }
   return pod.sandboxPid;
+}
+
+/** Made once for each name: it takes three programs, which is long where the processor is emulated. */
+const made = new Map<string, Promise<Certificates>>();
+
+function certificatesFor(name: string, directory: string): Promise<Certificates> {
+  const certificates = made.get(name) ?? createCertificates(directory, name);
+  made.set(name, certificates);
+  return certificates;
 }
 
 /** In /var/tmp where there is one: it is on a disk, which a workload that makes major faults needs. */

@@ -52,14 +52,6 @@ const REASONS: readonly (readonly [reason: string, advice: RegExp])[] = [
     /CAP_BPF and CAP_PERFMON/,
   ],
   ["Cannot load x.bpf.o: EPERM (…); the capabilities are there, so a seccomp profile", /seccomp, AppArmor/],
-  [
-    "Cannot attach page_faults_major of x.bpf.o: EACCES (…); the capabilities are there, so a seccomp profile",
-    /kernel\.perf_event_paranoid to 2/,
-  ],
-  [
-    "Cannot attach page_faults_major of x.bpf.o: EPERM (…); the capabilities are there, so a seccomp profile",
-    /seccomp, AppArmor/,
-  ],
   ["Cannot open /x/net.bpf.o: ENOENT (no such file or directory)", /deno task build.*KPOD_BPF_PROGRAM_DIR/],
   [`the file is not an eBPF object: run "deno task build"`, /deno task build/],
   ["there is no /sys/kernel/btf/vmlinux: the kernel needs CONFIG_DEBUG_INFO_BTF", /CONFIG_DEBUG_INFO_BTF/],

@@ -33,7 +33,7 @@ const FAILURES: readonly (readonly [title: string, error: unknown, reason: strin
   [
     "no such tracepoint",
     load(ESRCH, "prog 'mark_victim': failed to find kernel BTF type ID of 'mark_victim': -3"),
-    "the kernel has no tracepoint mark_victim",
+    "the kernel has no tracepoint or function mark_victim",
   ],
   [
     "a refusal of everything",

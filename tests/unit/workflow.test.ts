@@ -71,7 +71,7 @@ for (const { name, workflow } of workflows) {
     assert.deepEqual(workflow.permissions, { contents: "read" });
     assert.match(workflow.concurrency.group, /github\.ref/);
     for (const [job, { "timeout-minutes": minutes = 0, permissions }] of jobs) {
-      assert.ok(minutes > 0 && minutes <= 60, job);
+      assert.ok(minutes > 0 && minutes <= 240, job);
       assert.equal(permissions, undefined, job);
     }
     for (const { uses, with: given } of steps) {

@@ -89,8 +89,12 @@ static ssize_t zero_once(int socket, char *buffer, void *state)
 	ssize_t got;
 
 	poll(&readable, 1, -1);
-	if (getsockopt(socket, IPPROTO_TCP, TCP_ZEROCOPY_RECEIVE, &request, &length))
-		return errno == EIO ? 0 : -1;
+	if (getsockopt(socket, IPPROTO_TCP, TCP_ZEROCOPY_RECEIVE, &request, &length)) {
+		if (errno == EIO)
+			return 0;
+		/* Before 5.11 pages that a cgroup pays for as the kernel's cannot be mapped. */
+		request = (struct tcp_zerocopy_receive){0};
+	}
 	__atomic_fetch_add(&served.mapped, request.length, __ATOMIC_RELAXED);
 	if (request.length && !request.recv_skip_hint)
 		return request.length;
