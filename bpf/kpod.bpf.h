@@ -76,12 +76,11 @@ static __always_inline struct cgroup *parent_of(struct cgroup *cgroup, bool prob
  * no class). */
 static __always_inline bool is_qos_class(struct cgroup *cgroup, u64 id)
 {
-	const char *name = BPF_CORE_READ(cgroup, kn, name);
 	char initial = 0;
 
 	if (id == qos_ids[0] || id == qos_ids[1])
 		return true;
-	bpf_probe_read_kernel(&initial, 1, name + qos_name_offset);
+	bpf_probe_read_kernel(&initial, 1, BPF_CORE_READ(cgroup, kn, name) + qos_name_offset);
 	if (initial != 'b')
 		return false;
 	/* Two CPUs may learn both classes at once and one be forgotten: it is then learnt again. */
