@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { SIGNALS } from "../../src/native/signals.ts";
 import { mirrorOf } from "../vm/apt.ts";
+import { withDependencies } from "../vm/disks.ts";
 import { type KernelPackage, KERNELS } from "../vm/kernels.ts";
 import { type Machine, type Outcome, runMachine } from "../vm/machine.ts";
 import { matrixIn, tableOf } from "../vm/matrix.ts";
@@ -74,6 +75,18 @@ Deno.test("a machine that never comes up is given up after four starts", async (
 Deno.test("a machine that was stopped is not started again", async () => {
   const { outcome, starts } = await startsOf([false]);
   assert.deepEqual([outcome.begun, starts], [false, 1]);
+});
+
+Deno.test("modules come after those they need, and one that is built in is none", () => {
+  const text =
+    "kernel/a/virtio.ko:\nkernel/b/virtio_blk.ko.xz: kernel/c/x.ko kernel/a/virtio.ko\nkernel/my_virtio_blk.ko: z\n";
+  assert.deepEqual(withDependencies(text, "virtio_blk"), [
+    "kernel/a/virtio.ko",
+    "kernel/c/x.ko",
+    "kernel/b/virtio_blk.ko.xz",
+  ]);
+  assert.deepEqual(withDependencies(text, "virtio"), ["kernel/a/virtio.ko"]);
+  assert.deepEqual(withDependencies(text, "virtio_pci"), []);
 });
 
 /** A shell script in the place of the emulator, whose options it ignores. */

@@ -50,6 +50,8 @@ export class PrivateApt {
       `Dir::Etc::sourcelist=${directory}/sources.list`,
       "Dir::Etc::sourceparts=/nonexistent",
       `Dir::State::lists=${directory}/lists`,
+      // What is installed here is nothing to it.
+      `Dir::State::status=${directory}/status`,
       `Dir::Cache=${directory}/cache`,
       "APT::Sandbox::User=root",
       `APT::Architecture=${architecture}`,
@@ -61,6 +63,7 @@ export class PrivateApt {
   static async open(directory: string, suites: readonly string[], architecture: string): Promise<PrivateApt> {
     await Deno.mkdir(`${directory}/lists/partial`, { recursive: true });
     await Deno.mkdir(`${directory}/cache/archives/partial`, { recursive: true });
+    await Deno.writeTextFile(`${directory}/status`, "");
     const signed = isThere(KEYRING) ? `signed-by=${KEYRING}` : "trusted=yes";
     const mirror = debianMirror();
     await Deno.writeTextFile(

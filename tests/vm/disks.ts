@@ -75,6 +75,12 @@ async function fillBase(tree: string, architecture: Architecture, cache: string)
   }
 }
 
+/** A module of `modules.dep` after all that it needs; nothing where it is a part of the kernel itself. */
+export function withDependencies(modulesDep: string, module: string): string[] {
+  const line = modulesDep.split("\n").find((each) => new RegExp(`(?:^|/)${module}\\.ko[.\\w]*:`).test(each));
+  return line === undefined ? [] : line.split(/[:\s]+/).filter(Boolean).reverse();
+}
+
 /** The compressed first file system of a kernel. */
 export async function initialFileSystem(
   { architecture, root, release }: Kernel,
@@ -87,18 +93,10 @@ export async function initialFileSystem(
   }
   await Deno.copyFile(await busyboxFor(architecture, cache), `${tree}/bin/busybox`);
   await Deno.writeTextFile(`${tree}/init`, INIT, { mode: 0o755 });
-  const modules = new Set<string>();
-  for (const module of BOOT_MODULES) {
-    const shown = await run("modprobe", [
-      "--dirname",
-      root,
-      "--set-version",
-      release,
-      "--show-depends",
-      module,
-    ]);
-    for (const [, path] of shown.matchAll(/^insmod (\S+)/gm)) modules.add(path as string);
-  }
+  const directoryOfModules = `${root}/lib/modules/${release}`;
+  const dependencies = await Deno.readTextFile(`${directoryOfModules}/modules.dep`);
+  const needed = BOOT_MODULES.flatMap((module) => withDependencies(dependencies, module));
+  const modules = new Set(needed.map((path) => `${directoryOfModules}/${path}`));
   for (const [index, path] of [...modules].entries()) {
     const unpack = path.endsWith(".xz") ? "xz" : path.endsWith(".zst") ? "zstd" : undefined;
     const target = `${tree}/modules/${String(index).padStart(2, "0")}.ko`;

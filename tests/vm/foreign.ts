@@ -33,9 +33,11 @@ export async function foreignBuild(project: string, cache: string, directory: st
   const version = [...Deno.readDirSync(`${project}node_modules/.deno`)]
     .map(({ name }) => KOFFI.exec(name)?.[1]).find((found) => found !== undefined);
   const koffi = await npmPackage(`@koromix/koffi-linux-arm64@${version}`, cache);
-  const modules = `${target}/node_modules/.deno/koffi@${version}/node_modules/@koromix`;
-  await Deno.mkdir(modules, { recursive: true });
-  await run("cp", ["--recursive", koffi, `${modules}/koffi-linux-arm64`]);
+  // As Deno lays out what it installs.
+  const own = `${target}/node_modules/.deno/@koromix+koffi-linux-arm64@${version}`;
+  await Deno.mkdir(`${own}/node_modules/@koromix`, { recursive: true });
+  await run("cp", ["--recursive", koffi, `${own}/node_modules/@koromix/koffi-linux-arm64`]);
+  await Deno.writeTextFile(`${own}/.initialized`, "");
   return target;
 }
 

@@ -11,7 +11,7 @@ mount --bind "$TMPDIR" /var/tmp
 ln -sfn /project/modules /lib/modules
 ln -sfn /proc/self/fd /dev/fd
 ip link set lo up
-for module in fuse veth nf_tables nft_numgen sch_netem; do modprobe $module; done
+for module in fuse veth nf_tables nft_numgen sch_netem; do modprobe --quiet $module; done
 for controller in $(cat /sys/fs/cgroup/cgroup.controllers); do
 	echo "+$controller" > /sys/fs/cgroup/cgroup.subtree_control
 done

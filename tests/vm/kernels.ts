@@ -25,16 +25,17 @@ export interface KernelPackage {
   readonly localStorage: boolean;
 }
 
-/** The victim of `mark_victim` was a process id until 6.8; the tracepoint for what is sent is there since 6.3. */
-const UNTIL_6_2 = {
+const PAGE_FAULTS = ["page_faults_major", "page_faults_switch"];
+/** The tracepoint for what is sent is there since 6.3, the victim (and not its id alone) in `mark_victim` since 6.8. */
+const OLD = {
   oom: ["oom_kill_fentry", "oom_kill_kprobe", "mark_victim_pid"],
   tcp_bytes_sent: ["tcp_sendmsg_fexit", "tcp_sent_probe"],
-  page_faults: ["page_faults_major", "page_faults_switch"],
+  page_faults: PAGE_FAULTS,
 };
-const FROM_6_8 = {
+const NEW = {
   oom: ["oom_kill_fentry", "oom_kill_kprobe", "mark_victim"],
   tcp_bytes_sent: ["sock_send_length", "tcp_sent_probe"],
-  page_faults: ["page_faults_major", "page_faults_switch"],
+  page_faults: PAGE_FAULTS,
 };
 
 export const KERNELS: readonly KernelPackage[] = [
@@ -44,7 +45,7 @@ export const KERNELS: readonly KernelPackage[] = [
     suite: "bullseye",
     image: /^linux-image-(5\.10\.[\w.+-]+-cloud-amd64)$/,
     also: [],
-    rungs: UNTIL_6_2,
+    rungs: OLD,
     localStorage: false,
   },
   {
@@ -53,7 +54,8 @@ export const KERNELS: readonly KernelPackage[] = [
     suite: "bookworm",
     image: /^linux-image-(6\.1\.[\w.+-]+-cloud-amd64)$/,
     also: [],
-    rungs: UNTIL_6_2,
+    // Its stable releases tell the victim as 6.8 does.
+    rungs: { ...OLD, oom: NEW.oom },
     localStorage: true,
   },
   {
@@ -62,7 +64,7 @@ export const KERNELS: readonly KernelPackage[] = [
     suite: "bookworm-backports",
     image: /^linux-image-(6\.12\.[\w.+-]+-cloud-amd64)$/,
     also: [],
-    rungs: FROM_6_8,
+    rungs: NEW,
     localStorage: true,
   },
   {
@@ -72,7 +74,7 @@ export const KERNELS: readonly KernelPackage[] = [
     suite: "sid",
     image: /^linux-binary-(\d[\w.+-]+-cloud-amd64)$/,
     also: ["linux-modules-"],
-    rungs: FROM_6_8,
+    rungs: NEW,
     localStorage: true,
   },
   {
@@ -83,8 +85,8 @@ export const KERNELS: readonly KernelPackage[] = [
     image: /^linux-image-(6\.1\.[\w.+-]+-cloud-arm64)$/,
     also: [],
     rungs: {
-      ...UNTIL_6_2,
-      oom: ["oom_kill_kprobe", "mark_victim_pid"],
+      ...OLD,
+      oom: ["oom_kill_kprobe", "mark_victim"],
       tcp_bytes_sent: ["tcp_sent_probe"],
     },
     localStorage: true,

@@ -49,7 +49,7 @@ export function aptOf(suite: string, architecture: Architecture, cache: string):
 export type Emulator = readonly [command: string, ...options: string[]];
 
 const EMULATORS: Readonly<Record<Architecture, { command: string; packages: readonly string[] }>> = {
-  amd64: { command: "qemu-system-x86_64", packages: ["qemu-system-x86", "seabios", "ipxe-qemu"] },
+  amd64: { command: "qemu-system-x86_64", packages: ["qemu-system-x86", "seabios"] },
   arm64: { command: "qemu-system-aarch64", packages: ["qemu-system-arm"] },
 };
 const EMULATOR_SUITE = "bookworm-backports";

@@ -116,13 +116,14 @@ async function test(wanted: KernelPackage): Promise<KernelResult> {
   const directory = await Deno.makeTempDir({ dir: CACHE, prefix: "machine-" });
   try {
     const stages = shellOf(planFor(wanted, asked));
-    const script = await Deno.readTextFile(`${PROJECT}tests/vm/guest.sh`);
     const overlays = !isForeign(wanted) ? [] : [await foreignBuild(PROJECT, CACHE, directory)];
-    const [base, initial, project] = await Promise.all([
-      baseDisk(wanted.architecture, CACHE),
-      initialFileSystem(kernel, CACHE, directory),
-      projectDisk(PROJECT, overlays, kernel, { "guest.sh": script, "stages.sh": stages }, directory),
-    ]);
+    const scripts = {
+      "guest.sh": await Deno.readTextFile(`${PROJECT}tests/vm/guest.sh`),
+      "stages.sh": stages,
+    };
+    const base = await baseDisk(wanted.architecture, CACHE);
+    const initial = await initialFileSystem(kernel, CACHE, directory);
+    const project = await projectDisk(PROJECT, overlays, kernel, scripts, directory);
     console.log(`== ${wanted.name}: Linux ${kernel.release} starts`);
     const { begun, lines } = await runMachine(
       { architecture: wanted.architecture, emulator, image: kernel.image, initial, base, project },
