@@ -39,11 +39,13 @@ export class Farm implements AsyncDisposable {
   /** What makes Prometheus scrape every node at this interval. */
   job(intervalSeconds: number): ScrapeJob & Record<string, unknown> {
     const { port } = this.#server.addr;
+    // Prometheus reads no fractions of a unit.
+    const interval = `${Math.round(intervalSeconds * 1_000)}ms`;
     return {
       job_name: "kpod-metrics",
       honor_labels: true,
-      scrape_interval: `${intervalSeconds}s`,
-      scrape_timeout: `${intervalSeconds}s`,
+      scrape_interval: interval,
+      scrape_timeout: interval,
       static_configs: this.#scrapes.map((_, node) => ({
         targets: [`127.0.0.1:${port}`],
         labels: { __metrics_path__: `/${node}/metrics`, instance: `10.0.${node >> 8}.${node & 255}:9090` },
