@@ -6,22 +6,12 @@
  */
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { BPF_FLAGS } from "./flags.ts";
 import { BUILD_TOOLS, ensureTools } from "./tools.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const OBJECTS = ["cpu_sched", "net", "mem", "syscall"].map((name) => `bpf/${name}.bpf.o`);
 const LAYOUTS = "src/native/layouts.gen.ts";
-const BPF_FLAGS = [
-  "-g",
-  "-O2",
-  "-target",
-  "bpf",
-  "-mcpu=v3",
-  "-Wall",
-  "-Wextra",
-  "-Werror",
-  "-Wno-unused-parameter",
-];
 const C_FLAGS = ["-std=gnu11", "-g", "-O2", "-Wall", "-Wextra", "-Werror", "-pthread"];
 
 const { values: { target: architecture, sysroot = "", output } } = parseArgs({

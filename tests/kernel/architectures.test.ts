@@ -1,6 +1,7 @@
 /** The eBPF programs compile on each architecture that there is an image for, not just on this machine's. */
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
+import { BPF_FLAGS } from "../../native/flags.ts";
 
 const BPF = fileURLToPath(new URL("../../bpf", import.meta.url));
 const SOURCES = [...Deno.readDirSync(BPF)].map(({ name }) => name).filter((name) => name.endsWith(".bpf.c"));
@@ -11,17 +12,7 @@ for (const architecture of ["x86", "arm64"]) {
     await Promise.all(SOURCES.map(async (source) => {
       const { success, stderr } = await new Deno.Command("clang", {
         args: [
-          ...[
-            "-g",
-            "-O2",
-            "-target",
-            "bpf",
-            "-mcpu=v3",
-            "-Wall",
-            "-Wextra",
-            "-Werror",
-            "-Wno-unused-parameter",
-          ],
+          ...BPF_FLAGS,
           ...[`-D__TARGET_ARCH_${architecture}`, "-I", BPF, "-c", `${BPF}/${source}`, "-o", "/dev/null"],
         ],
       }).output();
