@@ -7,6 +7,7 @@ import type { LabContainer } from "../lab/pods.ts";
 import type { SyscallCounts } from "../lab/workload.ts";
 import { Workload } from "../lab/workload.ts";
 import { needsPrograms } from "./requirements.ts";
+import { assertNothingMissed } from "./tcp.ts";
 import { until } from "./until.ts";
 import { idOf, observations, Watch } from "./watch.ts";
 
@@ -89,6 +90,7 @@ for (
     await using lab = await watched(["syscalls", "--threads", String(threads)], names, below);
     const own = await lab.workload.go<SyscallCounts>(UNITS);
     assert.equal(own.openat.count, 2 * UNITS * threads);
+    assertNothingMissed(lab.watch);
     for (const name of names) {
       const { count, errors, returned, ns } = lab.calls(name);
       assert.deepEqual({ count, errors }, own[name], name);
