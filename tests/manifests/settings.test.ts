@@ -108,6 +108,10 @@ for (
           await Deno.mkdir(path, { recursive: true });
           await Deno.chmod(path, path.endsWith("to") ? 0o777 : 0o755);
         }
+        // Where the runtime lies, another user may not be let in.
+        const deno = `${directory}/deno`;
+        await Deno.copyFile(Deno.execPath(), deno);
+        await Deno.chmod(deno, 0o755);
         await Deno.writeTextFile(`${directory}/pki/${file}`, "PEM");
         await Deno.chmod(`${directory}/pki/${file}`, mode);
 
@@ -116,7 +120,7 @@ for (
         const [from, to] = volumeMounts.map(({ mountPath }) => mountPath);
         const script =
           args[0]?.replace(`"${from}/`, `"${directory}/pki/`).replace(`"${to}/`, `"${directory}/to/`) ?? "";
-        const { stdout, stderr, success } = await new Deno.Command(Deno.execPath(), {
+        const { stdout, stderr, success } = await new Deno.Command(deno, {
           args: [...command.slice(1), script],
           cwd: workingDir ?? assert.fail(),
           clearEnv: true,
