@@ -31,11 +31,9 @@ struct {
 
 static const struct tcp_value tcp_zero = {};
 
-static __always_inline struct container container_of_socket(struct sock *sk, bool probed)
+static __always_inline struct container container_of_socket(struct sock *sk)
 {
-	if (FIELD(probed, sk, sk_protocol) != IPPROTO_TCP)
-		return no_container;
-	return container_of_sock(sk, probed);
+	return sk->sk_protocol == IPPROTO_TCP ? container_of_sock(sk) : no_container;
 }
 
 static __always_inline struct tcp_value *tcp_entry(struct container container)
@@ -59,7 +57,7 @@ static __always_inline int sent(struct container container, int bytes)
 SEC("tp_btf/sock_send_length")
 int BPF_PROG(sock_send_length, struct sock *sk, int bytes)
 {
-	return bytes > 0 ? sent(container_of_socket(sk, false), bytes) : 0;
+	return bytes > 0 ? sent(container_of_socket(sk), bytes) : 0;
 }
 
 /*
@@ -69,20 +67,20 @@ int BPF_PROG(sock_send_length, struct sock *sk, int bytes)
 SEC("fexit/tcp_sendmsg")
 int BPF_PROG(tcp_sendmsg_fexit, struct sock *sk, struct msghdr *message, size_t size, int bytes)
 {
-	return bytes > 0 ? sent(container_of_socket(sk, false), bytes) : 0;
+	return bytes > 0 ? sent(container_of_socket(sk), bytes) : 0;
 }
 
 SEC("fexit/tcp_sendpage")
 int BPF_PROG(tcp_sendpage_fexit, struct sock *sk, struct page *page, int offset, size_t size,
 	     int flags, int bytes)
 {
-	return bytes > 0 ? sent(container_of_socket(sk, false), bytes) : 0;
+	return bytes > 0 ? sent(container_of_socket(sk), bytes) : 0;
 }
 
 /*
  * Where none of these is to be had (arm64 before 6.3): how far the program has written, looked at
  * whenever a segment comes in and before the connection ends. What it has sent counts when it is
- * acknowledged, so. Returns of functions (kretprobes) would not do: the kernel follows only as many
+ * acknowledged. Returns of functions (kretprobes) would not do: the kernel follows only as many
  * at a time as it has CPUs, and a call may block for long.
  */
 struct {
@@ -115,7 +113,7 @@ static __always_inline int look_at_sent(struct sock *sk, struct container contai
 SEC("tp_btf/tcp_probe")
 int BPF_PROG(tcp_sent_probe, struct sock *sk)
 {
-	struct container container = container_of_socket(sk, false);
+	struct container container = container_of_socket(sk);
 
 	return container.id ? look_at_sent(sk, container, false) : 0;
 }
@@ -124,7 +122,7 @@ int BPF_PROG(tcp_sent_probe, struct sock *sk)
 SEC("tp_btf/inet_sock_set_state")
 int BPF_PROG(tcp_sent_state, struct sock *sk, int oldstate, int newstate)
 {
-	struct container container = container_of_socket(sk, false);
+	struct container container = container_of_socket(sk);
 
 	if (!container.id)
 		return 0;
@@ -151,7 +149,7 @@ int BPF_PROG(tcp_sent_destroy, struct sock *sk)
 SEC("tp_btf/tcp_rcv_space_adjust")
 int BPF_PROG(tcp_rcv_space_adjust, struct sock *sk)
 {
-	struct container container = container_of_socket(sk, false);
+	struct container container = container_of_socket(sk);
 	struct socket_state *state;
 	struct tcp_value *value;
 	struct tcp_sock *tp;
@@ -188,7 +186,7 @@ int BPF_PROG(tcp_rcv_space_adjust, struct sock *sk)
 
 static __always_inline void retransmitted(struct sock *sk, u32 segments)
 {
-	struct container container = container_of_socket(sk, false);
+	struct container container = container_of_socket(sk);
 	struct tcp_value *value = container.id ? tcp_entry(container) : NULL;
 
 	if (value)
@@ -249,7 +247,7 @@ static __always_inline void established(struct sock *sk, struct container contai
 SEC("tp_btf/inet_sock_set_state")
 int BPF_PROG(inet_sock_set_state, struct sock *sk, int oldstate, int newstate)
 {
-	struct container container = container_of_socket(sk, false);
+	struct container container = container_of_socket(sk);
 	struct socket_state *state;
 	struct tcp_value *value;
 
@@ -277,7 +275,7 @@ int BPF_PROG(inet_sock_set_state, struct sock *sk, int oldstate, int newstate)
 SEC("tp_btf/tcp_probe")
 int BPF_PROG(tcp_probe, struct sock *sk)
 {
-	struct container container = container_of_socket(sk, false);
+	struct container container = container_of_socket(sk);
 	struct tcp_value *value;
 	struct tcp_sock *tp;
 	u64 rtt;

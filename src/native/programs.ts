@@ -66,7 +66,9 @@ export class Programs implements Disposable {
   readonly #entries = new Map<string, number>();
 
   /** Loads and attaches what works; what does not is in `states` with the reason, and harms nothing else. */
-  constructor(options: ProgramOptions) {
+  constructor(wanted: ProgramOptions) {
+    // To ask takes the kernel making a map.
+    const options = { ...wanted, localStorage: wanted.localStorage ?? hasTaskStorage() };
     const states: ProgramState[] = [];
     for (const name of OBJECTS) {
       const wanted = SIGNALS.filter((signal) =>
@@ -147,7 +149,7 @@ export class Programs implements Disposable {
   }
 
   /** Loads and attaches one object with the best working rung of each signal, and says how that went. */
-  #load(name: ObjectName, signals: readonly Signal[], options: ProgramOptions): ProgramState[] {
+  #load(name: ObjectName, signals: readonly Signal[], options: Settled): ProgramState[] {
     const ladders = new Map(signals.map((signal) => [signal, ladderOf(signal, options)]));
     let chosen = new Map([...ladders].map(([signal, ladder]) => [signal, first(ladder)]));
     const reasons = new Map<Signal, string>();
@@ -181,12 +183,12 @@ export class Programs implements Disposable {
     });
   }
 
-  #keep(name: ObjectName, chosen: Chosen, options: ProgramOptions): void {
+  #keep(name: ObjectName, chosen: Chosen, options: Settled): void {
     this.#objects.set(name, { object: this.#attached(name, chosen, options), maps: mapsOf(chosen) });
   }
 
   /** The first rung that works by itself, or why none does. */
-  #probe(name: ObjectName, signal: Signal, ladder: readonly Rung[], options: ProgramOptions): Rung | string {
+  #probe(name: ObjectName, signal: Signal, ladder: readonly Rung[], options: Settled): Rung | string {
     const reasons: string[] = [];
     for (const rung of ladder) {
       try {
@@ -200,7 +202,7 @@ export class Programs implements Disposable {
   }
 
   /** Opens, loads and attaches an object with just these programs. */
-  #attached(name: ObjectName, chosen: Chosen, options: ProgramOptions): BpfObject {
+  #attached(name: ObjectName, chosen: Chosen, options: Settled): BpfObject {
     const object = new BpfObject(join(options.directory, `${name}.bpf.o`));
     try {
       object.useLayouts(LAYOUTS);
@@ -234,19 +236,19 @@ function configure(
   object: BpfObject,
   name: ObjectName,
   maps: readonly string[],
-  options: ProgramOptions,
+  options: Settled,
 ): void {
   const { id, name: directory } = options.kubepods;
   object.setConstant("kubepods_id", bytesOf(new BigUint64Array([id])));
   // systemd repeats the parent's name in front: kubepods.slice/kubepods-burstable.slice.
   const prefix = directory.endsWith(".slice") ? directory.length - ".slice".length + 1 : 0;
   object.setConstant("qos_name_offset", bytesOf(new Uint32Array([prefix])));
-  object.setConstant("local_storage", new Uint8Array([Number(hasLocalStorage(options))]));
+  object.setConstant("local_storage", new Uint8Array([Number(options.localStorage)]));
   object.resizeMap("cgroups", options.maxCgroups);
   for (const map of maps) {
     // What tasks and sockets hold has no fixed room.
     if (object.mapInfo(map).maxEntries > 0) object.resizeMap(map, roomIn(map, options));
-    else if (!hasLocalStorage(options)) {
+    else if (!options.localStorage) {
       object.makeHash(map, OWNER_BYTES, options.maxCgroups * TASKS_OF_A_CONTAINER);
     }
   }
@@ -257,17 +259,16 @@ function configure(
   }
 }
 
-function roomIn(map: string, { maxCgroups, syscalls }: ProgramOptions): number {
+function roomIn(map: string, { maxCgroups, syscalls }: Settled): number {
   return map === "syscall" ? maxCgroups * syscalls.length : maxCgroups;
 }
 
-function hasLocalStorage({ localStorage = hasTaskStorage() }: ProgramOptions): boolean {
-  return localStorage;
-}
+/** Options with what this kernel can in the place of what was left open. */
+type Settled = ProgramOptions & { readonly localStorage: boolean };
 
 type Chosen = ReadonlyMap<Signal, Rung>;
 
-function ladderOf(signal: Signal, { rungs = {} }: ProgramOptions): readonly Rung[] {
+function ladderOf(signal: Signal, { rungs = {} }: Settled): readonly Rung[] {
   const wanted = rungs[signal.name as SignalName];
   if (wanted === undefined) return signal.rungs;
   const found = signal.rungs.filter(({ programs }) => programs.includes(wanted));
@@ -275,8 +276,8 @@ function ladderOf(signal: Signal, { rungs = {} }: ProgramOptions): readonly Rung
   throw new Error(`Cannot choose ${wanted} for signal ${signal.name}: none of its rungs has that program`);
 }
 
-function programsOf({ programs, cleaners = [] }: Rung, options: ProgramOptions): readonly string[] {
-  return hasLocalStorage(options) ? programs : [...programs, ...cleaners];
+function programsOf({ programs, cleaners = [] }: Rung, options: Settled): readonly string[] {
+  return options.localStorage ? programs : [...programs, ...cleaners];
 }
 
 function mapsOf(chosen: Chosen): readonly string[] {
