@@ -46,6 +46,7 @@ export interface CollectorEntry {
 /** What several collectors use, made for the first of them. */
 interface Shared {
   readonly proc: () => HostRoot;
+  readonly sys: () => HostRoot;
   readonly processes: () => Processes;
 }
 
@@ -59,7 +60,7 @@ export const COLLECTOR_ENTRIES: readonly CollectorEntry[] = [
     const names = new Map(syscalls.map(({ name, number }) => [String(number), name]));
     return (number) => names.get(number) ?? number;
   }),
-  cgroup(DISK, ({ sysRoot }) => deviceNames(openRoot("KPOD_SYS_ROOT", sysRoot))),
+  cgroup(DISK, ({ sys }) => deviceNames(sys())),
   {
     name: "interface",
     signals: [],
@@ -95,7 +96,7 @@ function kernel(
 
 function cgroup(
   description: CgroupCollectorDescription,
-  subkeyText?: (options: CollectorOptions) => SubkeyText,
+  subkeyText?: (options: CollectorOptions & Shared) => SubkeyText,
 ): CollectorEntry {
   return {
     name: description.name,
@@ -117,11 +118,14 @@ function openRoot(variable: string, path: string): HostRoot {
 }
 
 function sharedBy({ procRoot, sysRoot }: CollectorOptions): Shared {
-  let opened: HostRoot | undefined;
-  let made: Processes | undefined;
-  const proc = () => opened ??= openRoot("KPOD_PROC_ROOT", procRoot);
-  const own = () => ownCgroup(openRoot("KPOD_SYS_ROOT", sysRoot));
-  return { proc, processes: () => made ??= new Processes(proc(), own()) };
+  const proc = once(() => openRoot("KPOD_PROC_ROOT", procRoot));
+  const sys = once(() => openRoot("KPOD_SYS_ROOT", sysRoot));
+  return { proc, sys, processes: once(() => new Processes(proc(), ownCgroup(sys()))) };
+}
+
+function once<T>(make: () => T): () => T {
+  let made: T | undefined;
+  return () => made ??= make();
 }
 
 /** The collectors wanted, and the kernel signals they need. */

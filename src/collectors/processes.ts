@@ -3,6 +3,7 @@ import { basename } from "node:path";
 import type { TargetIndex } from "../cgroup/targets.ts";
 import { NativeError } from "../native/error.ts";
 import type { HostRoot, ProcessCgroup } from "../native/host_files.ts";
+import { parseFlatKeyed } from "../parse/flat_keyed.ts";
 import type { Cycle } from "./collector.ts";
 
 /** The file of a cgroup that tells whether it, or any below it, has a process. */
@@ -114,12 +115,17 @@ export function ownCgroup(sysfs: Pick<HostRoot, "walk">): bigint | undefined {
   }
 }
 
+/** `undefined` if the file does not say. */
+function populated(files: ProcessCycle["files"], id: bigint): number | undefined {
+  return parseFlatKeyed(files.text(id, EVENTS_FILE) ?? "").get("populated");
+}
+
 function isPopulated({ files }: ProcessCycle, id: bigint): boolean {
-  return /^populated 1$/m.test(files.text(id, EVENTS_FILE) ?? "");
+  return populated(files, id) === 1;
 }
 
 function isEmpty({ files }: ProcessCycle, id: bigint): boolean {
-  return /^populated 0$/m.test(files.text(id, EVENTS_FILE) ?? "");
+  return populated(files, id) === 0;
 }
 
 /**
