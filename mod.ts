@@ -17,6 +17,7 @@ import type { BuildInfo } from "./src/metrics/self.ts";
 import { libbpfVersion } from "./src/native/bpf.ts";
 import { environmentNames } from "./src/native/environment.ts";
 import { HostRoot, readHostFile } from "./src/native/host_files.ts";
+import { releaseMemory, spareMemory } from "./src/native/process_memory.ts";
 import { type ProgramOptions, Programs } from "./src/native/programs.ts";
 import { serve, type ServerDependencies } from "./src/server.ts";
 import { VERSION } from "./src/version.ts";
@@ -119,6 +120,7 @@ function collecting(config: Config, log: Logger) {
 }
 
 async function run(config: Config, proc: HostRoot, log: Logger): Promise<void> {
+  spareMemory();
   const build: BuildInfo = {
     version: VERSION,
     deno: Deno.version.deno,
@@ -159,6 +161,7 @@ async function run(config: Config, proc: HostRoot, log: Logger): Promise<void> {
   warnOfUnverified(config.kubelet, log);
   discovery.start();
   await agent.start();
+  releaseMemory();
   log.info("stopping", { signal: await ended });
   await Promise.all([server.close(), discovery.stop()]);
   await agent.stop();

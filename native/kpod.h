@@ -11,5 +11,6 @@
 
 #include "kpod_bpf.h"
 #include "kpod_files.h"
+#include "kpod_memory.h"
 
 #endif

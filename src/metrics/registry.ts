@@ -1,7 +1,16 @@
 /** Metric families to exposition text, by prom-client. Nothing else imports prom-client. */
 
-import { type Metric, type OpenMetricsContentType, type PrometheusContentType, Registry } from "prom-client";
+import type {
+  Metric,
+  OpenMetricsContentType,
+  PrometheusContentType,
+  Registry as RegistryClass,
+} from "prom-client";
+// By itself: the whole package also loads a cluster's workers, an HTTP client and timers, 7 MB of them.
+import RegistryModule from "prom-client/lib/registry.js";
 import type { Family, HistogramFamily, Labels, SimpleFamily } from "./family.ts";
+
+const Registry: typeof RegistryClass = RegistryModule;
 
 /** The Prometheus text format 0.0.4, or OpenMetrics text 1.0.0. */
 export type ExpositionFormat = "prometheus" | "openmetrics";
@@ -25,8 +34,7 @@ interface Line {
 
 /** The part of a metric that prom-client's registry uses when it renders. */
 interface RenderedMetric {
-  name: string;
-  readonly type: Family["type"];
+  readonly name: string;
   get(): Promise<{ name: string; help: string; type: Family["type"]; values: Line[] }>;
 }
 
@@ -44,27 +52,30 @@ export async function renderFamilies(
 ): Promise<string> {
   const registry = new Registry<PrometheusContentType | OpenMetricsContentType>();
   registry.setContentType(CONTENT_TYPES[format]);
-  const present = families.filter((family) => family.samples.length > 0);
-  // prom-client ends an empty exposition with an empty line, which OpenMetrics does not allow.
-  if (present.length === 0) return format === "openmetrics" ? "# EOF\n" : "";
-  for (const family of present) {
-    // Its types know only its own classes, which keep every series; rendering asks no more than this.
-    registry.registerMetric(renderedMetric(family, format) as unknown as Metric);
-  }
-  return await registry.metrics();
+  const metrics = families.filter((family) => family.samples.length > 0)
+    .map((family) => renderedMetric(family, format));
+  // Its types know only its own classes, which keep every series; rendering asks no more than this.
+  for (const metric of metrics) registry.registerMetric(metric as unknown as Metric);
+  const texts: string[] = [];
+  // One after the other: all at once, what is made on the way takes more memory than all else that the agent holds.
+  for (const { name } of metrics) texts.push(await registry.getSingleMetricAsString(name), "\n");
+  if (format === "openmetrics") texts.push("# EOF\n");
+  return texts.join("");
 }
 
 function renderedMetric(family: Family, format: ExpositionFormat): RenderedMetric {
   const { type } = family;
   // OpenMetrics wants quotes in HELP escaped, which prom-client does not do and would not let through.
   const help = format === "openmetrics" ? family.help.replaceAll('"', "'") : family.help;
+  // prom-client puts it back behind the samples' names.
+  const name = format === "openmetrics" && type === "counter"
+    ? family.name.replace(/_total$/, "")
+    : family.name;
   return {
-    name: family.name,
-    type,
-    // `this.name`: for OpenMetrics prom-client takes `_total` off the metric's name before it asks.
+    name,
     get() {
       const values = type === "histogram" ? histogramLines(family) : simpleLines(family);
-      return Promise.resolve({ name: this.name, help, type, values });
+      return Promise.resolve({ name, help, type, values });
     },
   };
 }

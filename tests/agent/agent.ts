@@ -5,6 +5,13 @@ import { type SeriesLine, seriesLines } from "../exposition.ts";
 
 export const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 
+/** What the image tells the JavaScript engine. */
+const V8_FLAGS = (() => {
+  const [, flags] = /^ENV DENO_V8_FLAGS=(\S+)$/m.exec(Deno.readTextFileSync(`${ROOT}/Dockerfile`)) ?? [];
+  if (flags === undefined) throw new Error("Cannot find the engine's flags in the Dockerfile");
+  return flags;
+})();
+
 /** How long anything that must happen may take, on a machine that is busy with other things. */
 const LIMIT_MS = 20_000;
 const PAUSE_MS = 50;
@@ -231,7 +238,7 @@ export function command(
     args: programArgs,
     cwd: tree,
     clearEnv: true,
-    env: { ...baseEnvironment(), ...settings },
+    env: { ...baseEnvironment(), DENO_V8_FLAGS: V8_FLAGS, ...settings },
     stdin: "null",
     stdout: "piped",
     stderr: "piped",

@@ -65,6 +65,7 @@ const LAYERS: readonly {
 /** Where each package may be imported. */
 const PACKAGES: Readonly<Record<string, RegExp>> = {
   "prom-client": /^src\/metrics\/registry\.ts$/,
+  "prom-client/lib/registry.js": /^src\/metrics\/registry\.ts$/,
   koffi: /^src\/native\/records\.ts$/,
   zod: /^src\/(?:config\w*|discovery\/pod)\.ts$/,
 };
