@@ -37,7 +37,7 @@ export function kernelDescriptors(
   const labels = subkeyLabel === undefined ? POD_LABELS : [...POD_LABELS, subkeyLabel];
   return [
     ...counters.map(({ name, help, signal, series }) => ({
-      ...counter(name, help, ...labels, ...Object.keys(series[0]?.labels ?? {})),
+      ...counter(name, help, ...labels, ...series[0]?.label?.slice(0, 1) ?? []),
       signal,
     })),
     ...histograms.map(({ name, help, signal }) => ({ ...histogram(name, help, ...labels), signal })),

@@ -2,6 +2,7 @@
 import type { Target } from "../cgroup/targets.ts";
 import type { HistogramFamily, HistogramSample, Labels, Sample, SimpleFamily } from "../metrics/family.ts";
 import { cumulativeBuckets, histogramBounds, type HistogramResolution, SLOTS } from "../metrics/histogram.ts";
+import { withLabel } from "../metrics/labels.ts";
 import type { SignalName } from "../native/signals.ts";
 import type { Counters, Totals } from "./target_totals.ts";
 
@@ -11,8 +12,11 @@ export interface CounterDescription {
   readonly help: string;
   /** The family is absent, not zero, where the kernel cannot deliver this. */
   readonly signal: SignalName;
-  /** The counter's name in bpf/types.h, with the labels of its series. */
-  readonly series: readonly { readonly counter: string; readonly labels?: Labels }[];
+  /** The counter's name in bpf/types.h, with the label that sets its series apart. */
+  readonly series: readonly {
+    readonly counter: string;
+    readonly label?: readonly [name: string, value: string];
+  }[];
 }
 
 /** A histogram family: `<prefix>_slots` and `<prefix>_ns` in bpf/types.h. */
@@ -23,9 +27,9 @@ export interface HistogramDescription {
   readonly prefix: string;
 }
 
-/** A target's counters, with the labels that set them apart from the target's other ones. */
+/** A target's counters, or those of one of its subkeys. */
 export interface Row {
-  readonly target: Target;
+  /** Shared by the families. */
   readonly labels: Labels;
   readonly counters: Counters;
 }
@@ -34,7 +38,7 @@ const NO_SLOTS: readonly number[] = new Array(SLOTS).fill(0);
 
 /** One row a target; counters of a target that has counted nothing yet are zero, so that a first event shows as one. */
 export function rowPerTarget(totals: ReadonlyMap<Target, Totals>): Row[] {
-  return [...totals].map(([target, total]) => ({ target, labels: {}, counters: total.get("") ?? {} }));
+  return [...totals].map(([target, total]) => ({ labels: target.labels, counters: total.get("") ?? {} }));
 }
 
 /** One row for each subkey that a target has counted anything of, in the order of their numbers. */
@@ -45,8 +49,7 @@ export function rowPerSubkey(
 ): Row[] {
   return [...totals].flatMap(([target, subkeys]) =>
     [...subkeys].sort(([one], [other]) => Number(one) - Number(other)).map(([subkey, counters]) => ({
-      target,
-      labels: { [label]: text(subkey) },
+      labels: withLabel(target.labels, label, text(subkey)),
       counters,
     }))
   );
@@ -55,8 +58,8 @@ export function rowPerSubkey(
 export function counterFamily(description: CounterDescription, rows: readonly Row[]): SimpleFamily {
   const { name, help, series } = description;
   const samples: Sample[] = rows.flatMap((row) =>
-    series.map(({ counter, labels }) => ({
-      labels: labels === undefined ? labelsOf(row) : { ...labelsOf(row), ...labels },
+    series.map(({ counter, label }) => ({
+      labels: label === undefined ? row.labels : withLabel(row.labels, ...label),
       value: Number(row.counters[counter] ?? 0),
     }))
   );
@@ -69,7 +72,7 @@ export function histogramFamily(
   resolution: HistogramResolution,
 ): HistogramFamily {
   const samples: HistogramSample[] = rows.map((row) => ({
-    labels: labelsOf(row),
+    labels: row.labels,
     buckets: cumulativeBuckets(
       (row.counters[`${prefix}_slots`] ?? NO_SLOTS) as readonly number[],
       resolution,
@@ -77,9 +80,4 @@ export function histogramFamily(
     sum: Number(row.counters[`${prefix}_ns`] ?? 0) / 1e9,
   }));
   return { type: "histogram", name, help, bounds: histogramBounds(resolution), samples };
-}
-
-/** Series of the same target share one object, which the registry renders once. */
-function labelsOf({ target, labels }: Row): Labels {
-  return Object.keys(labels).length === 0 ? target.labels : { ...target.labels, ...labels };
 }

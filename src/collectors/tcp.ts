@@ -29,8 +29,8 @@ export const TCP: KernelCollectorDescription = {
       help: "TCP connections of the container that reached ESTABLISHED, by which end opened them.",
       signal: "tcp_connections",
       series: [
-        { counter: "connections_active", labels: { direction: "active" } },
-        { counter: "connections_passive", labels: { direction: "passive" } },
+        { counter: "connections_active", label: ["direction", "active"] },
+        { counter: "connections_passive", label: ["direction", "passive"] },
       ],
     },
     {

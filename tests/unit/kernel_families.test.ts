@@ -70,7 +70,7 @@ Deno.test("nanoseconds are served as seconds, slots as cumulative buckets", () =
   const slots = new Array(SLOTS).fill(0);
   slots[3] = 2;
   slots[SLOTS - 1] = 1;
-  const rows: Row[] = [{ target: TARGET, labels: {}, counters: { x_ns: 40_500_000_000, x_slots: slots } }];
+  const rows: Row[] = [{ labels: TARGET.labels, counters: { x_ns: 40_500_000_000, x_slots: slots } }];
   const family = histogramFamily(
     { name: "x", help: "", signal: "tcp_rtt", prefix: "x" },
     rows,
