@@ -2,7 +2,7 @@
 
 FROM debian:bookworm-slim AS deno
 RUN apt-get update && apt-get install --yes --no-install-recommends ca-certificates npm
-ARG DENO_VERSION=2.9
+ARG DENO_VERSION=2.9.6
 # The program is in the package for the platform; the install script of the other would only link to it.
 RUN npm install --global --ignore-scripts "deno@${DENO_VERSION}" \
   && cd "$(npm root --global)/deno" \

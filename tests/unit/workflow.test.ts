@@ -27,6 +27,8 @@ interface Job {
 
 const TASKS = Object.keys(JSON.parse(Deno.readTextFileSync(`${ROOT}deno.json`)).tasks);
 
+const DOCKERFILE = Deno.readTextFileSync(`${ROOT}Dockerfile`);
+
 const workflows = [...Deno.readDirSync(DIRECTORY)].map(({ name }) => ({
   name,
   workflow: parse(Deno.readTextFileSync(`${DIRECTORY}/${name}`), { strict: true }) as Workflow,
@@ -64,7 +66,8 @@ for (const { name, workflow } of workflows) {
       assert.ok(runners.length > 0, job);
       for (const each of runners) assert.match(each, /^ubuntu-\d\d\.\d\d(-arm)?$/, job);
     }
-    assert.match(workflow.env["DENO"] ?? "", /^deno@\d+\.\d+\.\d+$/);
+    const [, runtime] = /^ARG DENO_VERSION=(\d+\.\d+\.\d+)$/m.exec(DOCKERFILE) ?? [];
+    assert.equal(workflow.env["DENO"], `deno@${runtime}`, "another version than the image's");
   });
 
   Deno.test(`${name} may only read, ends in time, and not twice for one branch`, () => {
