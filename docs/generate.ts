@@ -1,6 +1,6 @@
 /**
  * `deno task docs`: writes docs/metrics.md from the descriptors that the exposition is made from, and from what
- * docs/notes/ says of each.
+ * docs/notes/ says of each; and docs/licenses.md.
  */
 import { COLLECTOR_ENTRIES } from "../src/collectors/list.ts";
 import { type Descriptor, POD_LABELS } from "../src/metrics/descriptor.ts";
@@ -9,6 +9,8 @@ import { PROCESS } from "../src/metrics/process.ts";
 import { CYCLE, DISCOVERY, PROGRAMS } from "../src/metrics/self.ts";
 import { type SignalName, SIGNALS } from "../src/native/signals.ts";
 import { type CollectorName, PROFILES } from "../src/profiles.ts";
+import { LICENSES_PAGE, licensesPage } from "./licenses.ts";
+import { table, wrapped } from "./markdown.ts";
 import { FILE_NOTES } from "./notes/files.ts";
 import { KERNEL_NOTES } from "./notes/kernel.ts";
 import type { Note, Notes } from "./notes/note.ts";
@@ -16,8 +18,6 @@ import { COLLECTOR_SECTIONS, type Section, SELF_SECTIONS } from "./notes/section
 import { SELF_NOTES } from "./notes/self.ts";
 
 export const METRICS_PAGE = new URL("metrics.md", import.meta.url);
-
-const LINE_WIDTH = 150;
 
 export const NOTES: Notes = { ...KERNEL_NOTES, ...FILE_NOTES, ...SELF_NOTES };
 
@@ -160,26 +160,7 @@ function anchorOf(heading: string): string {
   return heading.toLowerCase().replaceAll(/[^a-z0-9 _-]/g, "").replaceAll(" ", "-");
 }
 
-/** A paragraph in lines of at most 150 characters. */
-function wrapped(text: string): string {
-  const lines = [""];
-  for (const word of text.split(" ")) {
-    const line = lines.at(-1) ?? "";
-    if (line === "") lines[lines.length - 1] = word;
-    else if (line.length + 1 + word.length <= LINE_WIDTH) lines[lines.length - 1] = `${line} ${word}`;
-    else lines.push(word);
-  }
-  return lines.join("\n");
+if (import.meta.main) {
+  await Deno.writeTextFile(METRICS_PAGE, metricsPage());
+  await Deno.writeTextFile(LICENSES_PAGE, licensesPage());
 }
-
-/** A table with columns of even width, as `deno fmt` wants it. */
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const widths = head.map((title, column) =>
-    Math.max(title.length, ...rows.map((row) => row[column]?.length ?? 0))
-  );
-  const line = (cells: readonly string[]) =>
-    `| ${widths.map((width, column) => (cells[column] ?? "").padEnd(width)).join(" | ")} |`;
-  return [line(head), line(widths.map((width) => "-".repeat(width))), ...rows.map(line)].join("\n");
-}
-
-if (import.meta.main) await Deno.writeTextFile(METRICS_PAGE, metricsPage());

@@ -7,7 +7,6 @@
 /** Of `deno.json` what matters here. */
 export interface Settings {
   readonly version: string;
-  readonly license: string;
   /** Specifiers (`npm:zod@4.6.7`) by the name that sources import. */
   readonly imports: Readonly<Record<string, string>>;
 }

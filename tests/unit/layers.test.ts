@@ -90,6 +90,7 @@ const TOP = [
   "mod.ts",
   "native",
   "src",
+  "supply",
   "tests",
 ];
 
