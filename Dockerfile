@@ -7,7 +7,8 @@ ARG DENO_VERSION=2.9.6
 RUN npm install --global --ignore-scripts "deno@${DENO_VERSION}" \
   && cd "$(npm root --global)/deno" \
   && install -D node_modules/@deno/*/deno /runtime/usr/local/bin/deno \
-  && install -D --mode=644 LICENSE /runtime/usr/share/doc/deno/copyright
+  && install -D --mode=644 LICENSE /runtime/usr/share/doc/deno/copyright \
+  && install --mode=644 package.json /runtime/usr/share/doc/deno/package.json
 
 FROM debian:bookworm-slim AS build
 RUN apt-get update && apt-get install --yes --no-install-recommends clang gcc libbpf-dev libc6-dev
@@ -31,10 +32,11 @@ RUN cp src/native/layouts.gen.ts /tmp \
   && if ! cmp src/native/layouts.gen.ts /tmp/layouts.gen.ts; then \
     echo 'src/native/layouts.gen.ts is not what bpf/ makes: run "deno task build" and commit it' >&2; exit 1; \
   fi
-# Of the system only the libraries, with the copyrights of their packages, and with the versions, which scanners for
-# vulnerabilities look at.
+# Of the system only the libraries, with the copyrights of their packages, and with the versions and the release, which
+# scanners for vulnerabilities look at.
 RUN set -eu; \
   mkdir -p /runtime/etc /runtime/var/lib/dpkg/status.d; \
+  cp --dereference /etc/os-release /runtime/etc; \
   for library in $(ldd /runtime/usr/local/bin/deno native/build/libkpod.so $(find node_modules/ -name '*.node') \
     | sed --quiet --regexp-extended 's/.*\s(\/.+) \(0x.*/\1/p' | sort --unique); do \
     package=$(dpkg --search "*/${library##*/}" | cut --delimiter=: --fields=1 | sort --unique); \

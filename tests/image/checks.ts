@@ -2,7 +2,10 @@
 import assert from "node:assert/strict";
 import settings from "../../deno.json" with { type: "json" };
 import { PROFILES } from "../../src/profiles.ts";
-import { AgentProcess, type Scrape } from "../agent/agent.ts";
+import { LIBRARY_LICENSES } from "../../supply/licenses.ts";
+import { pinnedDeno } from "../../supply/runtime.ts";
+import { imageBom } from "../../supply/sbom.ts";
+import { AgentProcess, ROOT, type Scrape } from "../agent/agent.ts";
 import { parsed } from "../agent/doctor.ts";
 import { needsPrograms } from "../kernel/requirements.ts";
 import { LabNode } from "../lab/node.ts";
@@ -100,6 +103,38 @@ Deno.test("every library of the image comes with its package's copyright and ver
     const status = Deno.readTextFileSync(`${ROOTFS}/var/lib/dpkg/status.d/${name}`);
     assert.match(status, new RegExp(`^Package: ${RegExp.escape(name)}\n[^]*^Version: \\d`, "m"));
   }
+});
+
+/** What the packages' copyright files say of the libraries. */
+const GCC_EXCEPTION = "\\(v3 or later\\) with version 3\\.1 of the GCC\nRuntime Library Exception[^]*?^ - ";
+const COPYRIGHTS: Readonly<Record<string, RegExp>> = {
+  libbpf1: /^Files: +\*\n[^]+?^License: +LGPL-2\.1 or BSD-2-Clause$/m,
+  libc6:
+    /Lesser General Public\s+License as published by the Free\s+Software Foundation; either\s+version 2\.1/,
+  libelf1: /^Files: backends\/\*\n(?: .+\n)*? +lib\*\n[^]+?^License: LGPL-3\+ or GPL-2\+$/m,
+  "libgcc-s1": RegExp(`${GCC_EXCEPTION}libgcc `, "m"),
+  "libstdc++6": RegExp(`${GCC_EXCEPTION}libstdc\\+\\+-v3$`, "m"),
+  zlib1g: /^Files: \*\n[^]+?^License: Zlib$/m,
+};
+
+Deno.test("each library's licence that is named is the one that its copyright file states", () => {
+  assert.deepEqual(
+    Object.keys(LIBRARY_LICENSES),
+    [...Deno.readDirSync(`${ROOTFS}/var/lib/dpkg/status.d`)].map(({ name }) => name).sort(),
+  );
+  for (const name of Object.keys(LIBRARY_LICENSES)) {
+    const text = Deno.readTextFileSync(`${ROOTFS}/usr/share/doc/${name}/copyright`);
+    assert.match(text, COPYRIGHTS[name] ?? assert.fail(name));
+  }
+});
+
+Deno.test("the image's bill of materials can be written, and has the runtime that was asked for", () => {
+  const { components } = imageBom(ROOTFS);
+  const names = components.map(({ name }) => name);
+  for (const name of ["koffi", "prom-client", "zod", ...Object.keys(LIBRARY_LICENSES)]) {
+    assert.ok(names.includes(name), name);
+  }
+  assert.equal(components.find(({ name }) => name === "deno")?.version, pinnedDeno(ROOT));
 });
 
 /** Paths of files that a container has and the image has not, or not so. */
