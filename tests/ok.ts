@@ -1,5 +1,9 @@
-/** `deno task ok`: formatting, lint, types, C formatting and all tests; stops at the first that fails. */
+/**
+ * `deno task ok`: formatting, lint, types, C formatting, known vulnerabilities and all tests; stops at the first that
+ * fails.
+ */
 import { ensureTools, FORMAT_TOOLS } from "../native/tools.ts";
+import { audit } from "../supply/audit.ts";
 
 await ensureTools(FORMAT_TOOLS);
 const cSources = ["bpf", "native", "tests/lab", "tests/lab/workload", "tests/kernel"].flatMap((directory) =>
@@ -11,7 +15,19 @@ await run("deno", "fmt", "--check");
 await run("deno", "lint");
 await run("deno", "check", ".");
 await run("clang-format", "--dry-run", "--Werror", ...cSources);
+await lookForVulnerabilities();
 await run("deno", "run", "--allow-all", "tests/run.ts");
+
+/** Where the registry cannot be reached it says so, and the rest goes on. */
+async function lookForVulnerabilities(): Promise<void> {
+  const { found, said } = await audit(".");
+  console.error(`Known vulnerabilities of what is shipped: ${said}`);
+  if (!found) return;
+  console.error(
+    "Packages that are shipped have known vulnerabilities: CONTRIBUTING.md says how to take other versions",
+  );
+  Deno.exit(1);
+}
 
 async function run(program: string, ...args: string[]): Promise<void> {
   const path = program === "deno" ? Deno.execPath() : program;

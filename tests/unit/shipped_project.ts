@@ -36,6 +36,7 @@ export function project(
   write(
     "deno.lock",
     JSON.stringify({
+      version: "5",
       specifiers: Object.fromEntries(specifiers.map((each) => [each, each.slice(each.lastIndexOf("@") + 1)])),
       npm: Object.fromEntries(
         Object.entries(packages).map((
