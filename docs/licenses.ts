@@ -1,8 +1,8 @@
 /** The text of docs/licenses.md, from deno.lock, the installed packages and what is known of the libraries. */
 import { fileURLToPath } from "node:url";
-import { DENO_LICENSE, LIBRARY_LICENSES } from "../supply/licenses.ts";
-import { type ShippedPackage, shippedPackages } from "../supply/packages.ts";
-import { pinnedDeno } from "../supply/runtime.ts";
+import { DENO_LICENSE, LIBRARY_LICENSES } from "../native/supply/licenses.ts";
+import { type ShippedPackage, shippedPackages } from "../native/supply/packages.ts";
+import { pinnedDeno } from "../native/supply/runtime.ts";
 import { table, wrapped } from "./markdown.ts";
 
 const PROJECT = fileURLToPath(new URL("..", import.meta.url)).replace(/\/$/, "");
@@ -36,7 +36,7 @@ export function licensesPage(): string {
 
 const HEAD = `# Licences
 
-<!-- Written by \`deno task docs\`: change deno.json or supply/licenses.ts, and run that. -->
+<!-- Written by \`deno task docs\`: change deno.json or native/supply/licenses.ts, and run that. -->
 
 ${
   wrapped(

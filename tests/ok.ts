@@ -3,7 +3,7 @@
  * fails.
  */
 import { ensureTools, FORMAT_TOOLS } from "../native/tools.ts";
-import { audit } from "../supply/audit.ts";
+import { audit } from "../native/supply/audit.ts";
 
 await ensureTools(FORMAT_TOOLS);
 const cSources = ["bpf", "native", "tests/lab", "tests/lab/workload", "tests/kernel"].flatMap((directory) =>

@@ -2,9 +2,9 @@
 import assert from "node:assert/strict";
 import settings from "../../deno.json" with { type: "json" };
 import { PROFILES } from "../../src/profiles.ts";
-import { LIBRARY_LICENSES } from "../../supply/licenses.ts";
-import { pinnedDeno } from "../../supply/runtime.ts";
-import { imageBom } from "../../supply/sbom.ts";
+import { LIBRARY_LICENSES } from "../../native/supply/licenses.ts";
+import { pinnedDeno } from "../../native/supply/runtime.ts";
+import { imageBom } from "../../native/supply/sbom.ts";
 import { AgentProcess, ROOT, type Scrape } from "../agent/agent.ts";
 import { parsed } from "../agent/doctor.ts";
 import { needsPrograms } from "../kernel/requirements.ts";

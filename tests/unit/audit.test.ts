@@ -1,8 +1,8 @@
 /** Known vulnerabilities of what is shipped, by a stand-in for the npm registry. */
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
-import { audit } from "../../supply/audit.ts";
-import { shippedPackages } from "../../supply/packages.ts";
+import { audit } from "../../native/supply/audit.ts";
+import { shippedPackages } from "../../native/supply/packages.ts";
 import { project } from "./shipped_project.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url)).replace(/\/$/, "");

@@ -90,7 +90,6 @@ const TOP = [
   "mod.ts",
   "native",
   "src",
-  "supply",
   "tests",
 ];
 

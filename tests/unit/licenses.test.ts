@@ -3,8 +3,8 @@ import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { LICENSES_PAGE, licensesPage } from "../../docs/licenses.ts";
-import { OWN_LICENSE, unexpectedLicenses } from "../../supply/licenses.ts";
-import { shippedPackages } from "../../supply/packages.ts";
+import { OWN_LICENSE, unexpectedLicenses } from "../../native/supply/licenses.ts";
+import { shippedPackages } from "../../native/supply/packages.ts";
 import { project } from "./shipped_project.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url)).replace(/\/$/, "");

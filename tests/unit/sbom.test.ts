@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { Spec, Validation } from "@cyclonedx/cyclonedx-library";
-import type { Bom } from "../../supply/bom.ts";
-import { checkoutBom, imageBom } from "../../supply/sbom.ts";
+import type { Bom } from "../../native/supply/bom.ts";
+import { checkoutBom, imageBom } from "../../native/supply/sbom.ts";
 import { project } from "./shipped_project.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url)).replace(/\/$/, "");

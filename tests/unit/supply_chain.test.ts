@@ -6,7 +6,7 @@ const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const text = (path: string) => Deno.readTextFileSync(`${ROOT}${path}`);
 
 /** Everything that may hold a command, this file aside, from the root of the project. */
-const FILES = ["deno.json", "Dockerfile", ".ci", ".github", "docs", "native", "supply", "tests"].flatMap(
+const FILES = ["deno.json", "Dockerfile", ".ci", ".github", "docs", "native", "tests"].flatMap(
   filesOf,
 )
   .filter((path) => !path.endsWith(".md") && path !== "tests/unit/supply_chain.test.ts");

@@ -1,5 +1,5 @@
 /** Whether vulnerabilities are known in the packages that are shipped. */
-import { shippedOf } from "../native/image_packages.ts";
+import { shippedOf } from "../image_packages.ts";
 
 export interface Audit {
   /** Whether there are any. */

@@ -1,5 +1,5 @@
 /** The npm packages that the agent is shipped with, by what deno.lock and they themselves say. */
-import { keyOf, type LockedPackage, nameOf, shippedOf } from "../native/image_packages.ts";
+import { keyOf, type LockedPackage, nameOf, shippedOf } from "../image_packages.ts";
 
 export interface ShippedPackage {
   /** As deno.lock calls it: `name@version`, with the peers it was resolved for. */

@@ -4,13 +4,13 @@
  */
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { shippedOf } from "../native/image_packages.ts";
+import { shippedOf } from "../image_packages.ts";
 import { type Bom, bomOf } from "./bom.ts";
 import { debianPackages } from "./debian.ts";
 import { shippedPackages } from "./packages.ts";
 import { imageDeno, pinnedDeno } from "./runtime.ts";
 
-const PROJECT = fileURLToPath(new URL("..", import.meta.url)).replace(/\/$/, "");
+const PROJECT = fileURLToPath(new URL("../..", import.meta.url)).replace(/\/$/, "");
 
 const USAGE = `Usage: deno task sbom [--root DIRECTORY] [FILE]
 
