@@ -18,4 +18,7 @@ int kpod_open_beneath(int directory, const char *relative, int flags, uint64_t r
 /* Reads a file from its beginning to its end. Returns bytes or -errno; -EMSGSIZE: does not fit. */
 int64_t kpod_read_whole(int descriptor, uint8_t *buffer, uint64_t capacity);
 
+/* The same of a file that the kernel writes as one record, of which one read gets all. */
+int64_t kpod_read_record(int descriptor, uint8_t *buffer, uint64_t capacity);
+
 #endif

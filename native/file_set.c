@@ -1,21 +1,41 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Files that keep their descriptors: a read costs no path lookup, which is most of its time. */
+/*
+ * Files that are read again and again. Most keep their descriptors: a path lookup is most of a
+ * read's time. What was read is kept too, so that only what has changed is handed out.
+ */
+#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "beneath.h"
 #include "kpod_files.h"
 
-#define FREE_SLOT (-1)
+#define FREE_SLOT   (-1)
+#define FIRST_BYTES (64 * 1024)
+/* More than anything read on a node; a file without an end must not take all memory. */
+#define MOST_BYTES (64 * 1024 * 1024)
+
+struct slot {
+	int descriptor;	  /* of the file, or the directory that name is beneath; FREE_SLOT: given up
+			   */
+	char *name;	  /* NULL: descriptor is the file's own */
+	uint8_t *content; /* as last read; NULL if that failed, or never was */
+	uint32_t length;
+	uint64_t inode;
+};
 
 struct kpod_file_set {
-	int *descriptors; /* by slot; FREE_SLOT: given up */
-	uint32_t slots;
-	uint32_t free_slots;
+	struct slot *slots;
+	uint32_t count;
+	uint32_t free_count;
 	uint32_t capacity;
+	uint8_t *scratch;
+	uint64_t scratch_size;
 };
 
 int kpod_file_set_open(struct kpod_file_set **set)
@@ -24,90 +44,216 @@ int kpod_file_set_open(struct kpod_file_set **set)
 	return *set ? 0 : -ENOMEM;
 }
 
+static void forget(struct slot *slot)
+{
+	free(slot->content);
+	slot->content = NULL;
+	slot->length = 0;
+}
+
+static void give_up(struct slot *slot)
+{
+	close(slot->descriptor);
+	slot->descriptor = FREE_SLOT;
+	free(slot->name);
+	slot->name = NULL;
+	forget(slot);
+}
+
 void kpod_file_set_close(struct kpod_file_set *set)
 {
 	if (!set)
 		return;
-	for (uint32_t slot = 0; slot < set->slots; slot++)
-		if (set->descriptors[slot] != FREE_SLOT)
-			close(set->descriptors[slot]);
-	free(set->descriptors);
+	for (uint32_t i = 0; i < set->count; i++)
+		if (set->slots[i].descriptor != FREE_SLOT)
+			give_up(&set->slots[i]);
+	free(set->slots);
+	free(set->scratch);
 	free(set);
 }
 
 /* Returns a slot to fill, which counts as in use from now on, or -errno. */
 static int take_slot(struct kpod_file_set *set)
 {
-	if (set->free_slots) {
+	if (set->free_count) {
 		uint32_t slot = 0;
 
-		while (set->descriptors[slot] != FREE_SLOT)
+		while (set->slots[slot].descriptor != FREE_SLOT)
 			slot++;
-		set->free_slots--;
+		set->free_count--;
 		return (int)slot;
 	}
-	if (set->slots == set->capacity) {
+	if (set->count == set->capacity) {
 		uint32_t capacity = set->capacity ? set->capacity * 2 : 64;
-		int *grown;
+		struct slot *grown;
 
 		if (capacity > INT_MAX / 2)
 			return -EMFILE;
-		grown = realloc(set->descriptors, capacity * sizeof(*grown));
+		grown = realloc(set->slots, capacity * sizeof(*grown));
 		if (!grown)
 			return -ENOMEM;
-		set->descriptors = grown;
+		set->slots = grown;
 		set->capacity = capacity;
 	}
-	return (int)set->slots++;
+	return (int)set->count++;
+}
+
+static int keep(struct kpod_file_set *set, int descriptor, char *name)
+{
+	int slot = take_slot(set);
+
+	if (slot < 0) {
+		close(descriptor);
+		free(name);
+		return slot;
+	}
+	set->slots[slot] = (struct slot){.descriptor = descriptor, .name = name};
+	return slot;
 }
 
 int kpod_file_set_add(struct kpod_file_set *set, const struct kpod_root *root, const char *relative)
 {
 	int descriptor =
 	    kpod_open_beneath(root->descriptor, relative, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0);
-	int slot;
+
+	return descriptor < 0 ? descriptor : keep(set, descriptor, NULL);
+}
+
+int kpod_file_set_add_anew(struct kpod_file_set *set, const struct kpod_root *root,
+			   const char *directory, const char *name)
+{
+	int descriptor = kpod_open_beneath(root->descriptor, directory, O_PATH | O_DIRECTORY, 0);
+	char *copy;
 
 	if (descriptor < 0)
 		return descriptor;
-	slot = take_slot(set);
-	if (slot < 0)
-		close(descriptor);
-	else
-		set->descriptors[slot] = descriptor;
-	return slot;
+	copy = strdup(name);
+	if (copy)
+		return keep(set, descriptor, copy);
+	close(descriptor);
+	return -ENOMEM;
 }
 
-static int is_open(const struct kpod_file_set *set, uint32_t slot)
+static struct slot *slot_at(const struct kpod_file_set *set, uint32_t index)
 {
-	return slot < set->slots && set->descriptors[slot] != FREE_SLOT;
+	return index < set->count && set->slots[index].descriptor != FREE_SLOT ? &set->slots[index]
+									       : NULL;
 }
 
-int kpod_file_set_remove(struct kpod_file_set *set, uint32_t slot)
+int kpod_file_set_remove(struct kpod_file_set *set, uint32_t index)
 {
-	if (!is_open(set, slot))
+	struct slot *slot = slot_at(set, index);
+
+	if (!slot)
 		return -EBADF;
-	close(set->descriptors[slot]);
-	set->descriptors[slot] = FREE_SLOT;
-	set->free_slots++;
+	give_up(slot);
+	set->free_count++;
 	return 0;
 }
 
-int64_t kpod_file_set_read(const struct kpod_file_set *set, const uint32_t *slots, uint32_t count,
-			   uint8_t *buffer, uint64_t capacity, int64_t *lengths)
+static int grow_scratch(struct kpod_file_set *set)
+{
+	uint64_t size = set->scratch_size ? 2 * set->scratch_size : FIRST_BYTES;
+	uint8_t *grown = size > MOST_BYTES ? NULL : realloc(set->scratch, size);
+
+	if (!grown)
+		return size > MOST_BYTES ? -EMSGSIZE : -ENOMEM;
+	set->scratch = grown;
+	set->scratch_size = size;
+	return 0;
+}
+
+/* Reads into the scratch memory with a function of beneath.h. Returns bytes, or -errno. */
+static int64_t read_file(struct kpod_file_set *set, int descriptor,
+			 int64_t (*read)(int, uint8_t *, uint64_t))
+{
+	for (;;) {
+		int64_t length =
+		    set->scratch ? read(descriptor, set->scratch, set->scratch_size) : -EMSGSIZE;
+		int error;
+
+		if (length != -EMSGSIZE)
+			return length;
+		error = grow_scratch(set);
+		if (error)
+			return error;
+	}
+}
+
+/* The same of a file that is opened for it, with the file's inode. */
+static int64_t read_anew(struct kpod_file_set *set, const struct slot *slot, uint64_t *inode)
+{
+	int descriptor =
+	    kpod_open_beneath(slot->descriptor, slot->name, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0);
+	struct stat status;
+	int64_t length;
+
+	if (descriptor < 0)
+		return descriptor;
+	length = fstat(descriptor, &status) ? -errno : read_file(set, descriptor, kpod_read_whole);
+	close(descriptor);
+	*inode = status.st_ino;
+	return length;
+}
+
+/* Returns what kpod_file_set_refresh() says of one file. */
+static int32_t refresh(struct kpod_file_set *set, struct slot *slot)
+{
+	uint64_t inode = 0;
+	int64_t length = slot->name ? read_anew(set, slot, &inode)
+				    : read_file(set, slot->descriptor, kpod_read_record);
+	uint8_t *content;
+
+	if (length < 0) {
+		forget(slot);
+		return (int32_t)length;
+	}
+	if (slot->content && slot->length == length && slot->inode == inode &&
+	    !memcmp(slot->content, set->scratch, (size_t)length))
+		return KPOD_UNCHANGED;
+	content = realloc(slot->content, (size_t)length + 1);
+	if (!content) {
+		forget(slot);
+		return -ENOMEM;
+	}
+	memcpy(content, set->scratch, (size_t)length);
+	slot->content = content;
+	slot->length = (uint32_t)length;
+	slot->inode = inode;
+	return (int32_t)length;
+}
+
+void kpod_file_set_refresh(struct kpod_file_set *set, const uint32_t *slots, uint32_t count,
+			   int32_t *lengths)
+{
+	for (uint32_t i = 0; i < count; i++) {
+		struct slot *slot = slot_at(set, slots[i]);
+
+		lengths[i] = slot ? refresh(set, slot) : -EBADF;
+	}
+}
+
+int64_t kpod_file_set_content(const struct kpod_file_set *set, const uint32_t *slots,
+			      uint32_t count, uint8_t *buffer, uint64_t capacity)
 {
 	uint64_t used = 0;
 
 	for (uint32_t i = 0; i < count; i++) {
-		if (!is_open(set, slots[i])) {
-			lengths[i] = -EBADF;
-			continue;
-		}
-		lengths[i] =
-		    kpod_read_whole(set->descriptors[slots[i]], buffer + used, capacity - used);
-		if (lengths[i] == -EMSGSIZE)
+		const struct slot *slot = slot_at(set, slots[i]);
+
+		if (!slot || !slot->content)
+			return -EBADF;
+		if (slot->length > capacity - used)
 			return -EMSGSIZE;
-		if (lengths[i] > 0)
-			used += (uint64_t)lengths[i];
+		memcpy(buffer + used, slot->content, slot->length);
+		used += slot->length;
 	}
 	return (int64_t)used;
+}
+
+uint64_t kpod_file_set_inode(const struct kpod_file_set *set, uint32_t index)
+{
+	const struct slot *slot = slot_at(set, index);
+
+	return slot ? slot->inode : 0;
 }

@@ -54,6 +54,18 @@ int64_t kpod_read_whole(int descriptor, uint8_t *buffer, uint64_t capacity)
 	}
 }
 
+int64_t kpod_read_record(int descriptor, uint8_t *buffer, uint64_t capacity)
+{
+	ssize_t got;
+
+	do
+		got = pread(descriptor, buffer, capacity, 0);
+	while (got < 0 && errno == EINTR);
+	if (got < 0)
+		return -errno;
+	return (uint64_t)got < capacity ? got : -EMSGSIZE;
+}
+
 int kpod_root_open(const char *path, struct kpod_root **root)
 {
 	struct kpod_root *opened = malloc(sizeof(*opened));

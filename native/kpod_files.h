@@ -37,24 +37,48 @@ KPOD_EXPORT int64_t kpod_filesystem_type(const struct kpod_root *root);
 KPOD_EXPORT int64_t kpod_read_file(const struct kpod_root *root, const char *relative,
 				   uint8_t *buffer, uint64_t capacity);
 
-/* Files that are read again and again: each keeps its descriptor, known by a slot number. */
+/* Files that are read again and again, known by slot numbers, with what they had in them. */
 KPOD_EXPORT int kpod_file_set_open(struct kpod_file_set **set);
 KPOD_EXPORT void kpod_file_set_close(struct kpod_file_set *set);
 
-/* Opens a file and returns its slot. Slots that were given up are used again. */
+/*
+ * Opens a file, which stays open, and returns its slot. Slots that were given up are used again.
+ * The file is to be one that the kernel writes as one record, as all of a cgroup that is no list:
+ * of one that comes in pieces only the first is read.
+ */
 KPOD_EXPORT int kpod_file_set_add(struct kpod_file_set *set, const struct kpod_root *root,
 				  const char *relative);
-KPOD_EXPORT int kpod_file_set_remove(struct kpod_file_set *set, uint32_t slot);
 
 /*
- * Reads count files from their beginnings, one after the other into buffer. lengths[i] is the
- * bytes of slots[i], or its own -errno, with nothing in buffer then: -ENODEV for a file of a
- * cgroup that is gone, -EBADF for a slot not in use. Returns the sum of bytes; -EMSGSIZE if they
- * are more than capacity, and buffer and lengths are worthless then.
+ * The same of the file name beneath a directory. Only the directory stays open, the file is opened
+ * for each reading: while open, PID/mountinfo keeps a container's mounts in place, and their
+ * devices busy, after the container's end; PID/net/dev a network namespace.
  */
-KPOD_EXPORT int64_t kpod_file_set_read(const struct kpod_file_set *set, const uint32_t *slots,
-				       uint32_t count, uint8_t *buffer, uint64_t capacity,
-				       int64_t *lengths);
+KPOD_EXPORT int kpod_file_set_add_anew(struct kpod_file_set *set, const struct kpod_root *root,
+				       const char *directory, const char *name);
+KPOD_EXPORT int kpod_file_set_remove(struct kpod_file_set *set, uint32_t slot);
+
+/* What is no length, and no -errno. */
+#define KPOD_UNCHANGED (-4096)
+
+/*
+ * Reads count files from their beginnings. lengths[i] is the bytes of slots[i], KPOD_UNCHANGED if
+ * they, and the file's inode, are the same as at its last successful reading with no failed one
+ * since, or its own -errno: -ENODEV for a file of a cgroup that is gone, -ESRCH or -ENOENT of a
+ * process that is, -EBADF for a slot not in use.
+ */
+KPOD_EXPORT void kpod_file_set_refresh(struct kpod_file_set *set, const uint32_t *slots,
+				       uint32_t count, int32_t *lengths);
+
+/*
+ * Copies what these files had in them at their last reading, one after the other. Returns the sum
+ * of bytes; -EBADF if one was not read, -EMSGSIZE if they are more than capacity.
+ */
+KPOD_EXPORT int64_t kpod_file_set_content(const struct kpod_file_set *set, const uint32_t *slots,
+					  uint32_t count, uint8_t *buffer, uint64_t capacity);
+
+/* The inode at its last reading of a file that is opened anew; 0 for others. */
+KPOD_EXPORT uint64_t kpod_file_set_inode(const struct kpod_file_set *set, uint32_t slot);
 
 /* One directory of kpod_walk(); the path follows, padded with zeros to a multiple of 8. */
 struct kpod_directory {
@@ -73,49 +97,46 @@ struct kpod_directory {
 KPOD_EXPORT int64_t kpod_walk(const struct kpod_root *root, const char *relative,
 			      uint32_t max_depth, uint8_t *buffer, uint64_t capacity);
 
-/* One process; its cgroup's path follows, padded with zeros to a multiple of 8. */
+/* One process; the text of its PID/cgroup follows, padded with zeros to a multiple of 8. */
 struct kpod_process {
 	uint32_t pid;
-	uint32_t path_length;
-	char path[];
+	uint32_t text_length;
+	char text[];
 };
 
 /*
- * Lists the processes of a procfs root, each with the path of its cgroup v2 as PID/cgroup has it:
- * relative to the caller's cgroup namespace, so that one outside it begins with "/..". Left out are
- * those that end meanwhile, may not be looked at or are in no cgroup v2. Returns the bytes of all
- * records; if that is more than capacity the rest is missing.
+ * Lists the processes of a procfs root. Left out are those that end meanwhile or may not be looked
+ * at. Returns the bytes of all records; if that is more than capacity the rest is missing.
  */
-KPOD_EXPORT int64_t kpod_all_processes(const struct kpod_root *root, uint8_t *buffer,
-				       uint64_t capacity);
+KPOD_EXPORT int64_t kpod_processes(const struct kpod_root *root, uint8_t *buffer,
+				   uint64_t capacity);
 
-/* The same of these processes only. */
-KPOD_EXPORT int64_t kpod_processes(const struct kpod_root *root, const uint32_t *pids,
-				   uint32_t count, uint8_t *buffer, uint64_t capacity);
-
+/* The size of a filesystem, in numbers as JavaScript has them. */
 struct kpod_statfs {
-	uint64_t block_size; /* bytes; the unit of blocks*, so f_frsize where it is given */
-	uint64_t blocks;
-	uint64_t blocks_free;
-	uint64_t blocks_available; /* to an unprivileged user */
-	uint64_t files;
-	uint64_t files_free;
-	uint64_t type;	   /* f_type */
-	uint64_t device;   /* st_dev: major in the upper 32 bits, minor in the lower */
-	uint64_t mode;	   /* st_mode of what the path leads to: its type bits */
-	uint64_t mount_id; /* as in mountinfo; 0 if the kernel does not tell (before 5.8) */
+	double error;		   /* 0, or an errno, and nothing else is told then but what of */
+	double is_directory_error; /* whether the directory itself could not be opened */
+	double capacity_bytes;
+	double free_bytes;
+	double available_bytes; /* to an unprivileged user */
+	double is_directory;	/* whether the path leads to one */
+	double mount_id;	/* as in mountinfo; 0 if the kernel does not tell (before 5.8) */
 };
 
 /*
- * Measures the filesystem that relative lies on, and returns after timeout_ms with -ETIMEDOUT even
- * if the filesystem never answers: the work is left to a thread that stays behind until it does.
- * While one does that was started with the same key, calls give -EBUSY at once, and while
- * KPOD_STATFS_MAX_HUNG of them do, calls with any key give -EAGAIN. The key is any text by which
- * the caller knows the filesystem. Does not trigger automounts.
+ * Measures the filesystems that paths lie on, one after the other. Returns 0, or -errno if it could
+ * not start. texts has for each the directory that its path is beneath, as seen from root, which
+ * may be a magic link such as PID/root, the path, and a key, any text by which the caller knows the
+ * filesystem; each is ended by a NUL.
+ *
+ * Returns in time even if a filesystem never answers: one that takes timeout_ms gets ETIMEDOUT, its
+ * work is left to a thread that stays behind until it is done, and the next one's turn comes. While
+ * a thread hangs in a filesystem, those of the same key get EBUSY, and while KPOD_STATFS_MAX_HUNG
+ * do, all get EAGAIN, as do those whose turn has not come after ten times timeout_ms. Does not
+ * trigger automounts.
  */
 #define KPOD_STATFS_MAX_HUNG 32
-KPOD_EXPORT int kpod_statfs(const struct kpod_root *root, const char *relative, const char *key,
-			    uint32_t timeout_ms, struct kpod_statfs *out);
+KPOD_EXPORT int kpod_statfs(const struct kpod_root *root, const char *texts, uint64_t texts_size,
+			    uint32_t count, uint32_t timeout_ms, struct kpod_statfs *out);
 
 /*
  * The names of the environment variables that begin with prefix, each ended by a NUL. Returns the

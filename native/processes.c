@@ -23,7 +23,7 @@ struct listing {
 	uint64_t used; /* more than capacity: nothing has been written since it did not fit */
 };
 
-static void append(struct listing *listing, uint32_t pid, const char *path, size_t length)
+static void append(struct listing *listing, uint32_t pid, const char *text, size_t length)
 {
 	size_t size = (sizeof(struct kpod_process) + length + 7) & ~(size_t)7;
 
@@ -33,8 +33,8 @@ static void append(struct listing *listing, uint32_t pid, const char *path, size
 
 		memset(record, 0, size);
 		record->pid = pid;
-		record->path_length = (uint32_t)length;
-		memcpy(record->path, path, length);
+		record->text_length = (uint32_t)length;
+		memcpy(record->text, text, length);
 	}
 	listing->used += size;
 }
@@ -44,23 +44,6 @@ static int is_left_out(int error)
 {
 	return error == ENOENT || error == ESRCH || error == ENOTDIR || error == EACCES ||
 	       error == EPERM || error == ENAMETOOLONG || error == EMSGSIZE;
-}
-
-/* Finds the line of cgroup v2, which is 0::/path: others begin with other numbers. */
-static void append_v2(struct listing *listing, uint32_t pid, const char *text, size_t length)
-{
-	const char *end = text + length;
-
-	while (text < end) {
-		const char *newline = memchr(text, '\n', (size_t)(end - text));
-		const char *line_end = newline ? newline : end;
-
-		if (line_end - text >= 3 && !memcmp(text, "0::", 3)) {
-			append(listing, pid, text + 3, (size_t)(line_end - text - 3));
-			return;
-		}
-		text = line_end + 1;
-	}
 }
 
 static int append_process(struct listing *listing, uint32_t pid)
@@ -77,7 +60,7 @@ static int append_process(struct listing *listing, uint32_t pid)
 	close(descriptor);
 	if (length < 0)
 		return is_left_out((int)-length) ? 0 : (int)length;
-	append_v2(listing, pid, text, (size_t)length);
+	append(listing, pid, text, (size_t)length);
 	return 0;
 }
 
@@ -90,7 +73,7 @@ static uint32_t pid_of(const char *name)
 	return pid && !*end && pid <= INT_MAX ? (uint32_t)pid : 0;
 }
 
-int64_t kpod_all_processes(const struct kpod_root *root, uint8_t *buffer, uint64_t capacity)
+int64_t kpod_processes(const struct kpod_root *root, uint8_t *buffer, uint64_t capacity)
 {
 	struct listing listing = {root->descriptor, buffer, capacity, 0};
 	int descriptor = kpod_open_beneath(root->descriptor, ".", O_RDONLY | O_DIRECTORY, 0);
@@ -120,16 +103,5 @@ int64_t kpod_all_processes(const struct kpod_root *root, uint8_t *buffer, uint64
 			error = append_process(&listing, pid);
 	}
 	closedir(directory);
-	return error ? error : (int64_t)listing.used;
-}
-
-int64_t kpod_processes(const struct kpod_root *root, const uint32_t *pids, uint32_t count,
-		       uint8_t *buffer, uint64_t capacity)
-{
-	struct listing listing = {root->descriptor, buffer, capacity, 0};
-	int error = 0;
-
-	for (uint32_t i = 0; i < count && !error; i++)
-		error = append_process(&listing, pids[i]);
 	return error ? error : (int64_t)listing.used;
 }

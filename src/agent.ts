@@ -68,6 +68,7 @@ export class Agent {
   readonly #tree: PodTree;
   readonly #index: TargetIndex;
   readonly #files: CgroupFiles;
+  readonly #sandboxFiles: readonly string[];
   readonly #durations = new CycleDurations();
   #programs: LoadedPrograms | undefined;
   /** The kubepods root that the programs watch. */
@@ -81,6 +82,8 @@ export class Agent {
   #failing = new Set<string>();
   /** Whether the kubelet has ever answered. */
   #hasNames = false;
+  /** What the kernel's map of names held when this cycle began. */
+  #names: readonly { readonly id: bigint; readonly pod: string; readonly container: string }[] = [];
   /** Names of ended cgroups that no map held counts of a cycle ago. */
   #unheld = new Set<bigint>();
 
@@ -91,7 +94,9 @@ export class Agent {
     this.#log = log;
     this.#tree = new PodTree(options.cgroupRoot);
     this.#index = new TargetIndex(options.node, 2 * options.pollIntervalMs, options.includes);
-    this.#files = new CgroupFiles([...new Set(options.collectors.flatMap(({ files = [] }) => files))]);
+    const { collectors } = options;
+    this.#files = new CgroupFiles([...new Set(collectors.flatMap(({ files = [] }) => files))]);
+    this.#sandboxFiles = [...new Set(collectors.flatMap(({ sandboxFiles = [] }) => sandboxFiles))];
   }
 
   /** Runs a cycle now and then one every poll interval. */
@@ -194,7 +199,13 @@ export class Agent {
   }
 
   #readFiles(): void {
-    if (this.#tree.hierarchy !== undefined) this.#files.refresh(this.#tree.hierarchy, this.#index.live());
+    if (this.#tree.hierarchy === undefined) return;
+    const cgroups = this.#index.livePods().flatMap(({ cgroups }) => cgroups);
+    const sandboxes = { files: this.#sandboxFiles };
+    this.#files.refresh(
+      this.#tree.hierarchy,
+      cgroups.map((cgroup) => cgroup.target === undefined ? { ...cgroup, ...sandboxes } : cgroup),
+    );
   }
 
   /** The programs watch one kubepods root: another one, after the kubelet was set up anew, takes them anew. */
@@ -217,10 +228,11 @@ export class Agent {
   }
 
   #countedContainers(): ContainerCgroup[] {
-    return (this.#programs?.readMap("cgroups") ?? []).flatMap(({ key, value }) => {
+    this.#names = (this.#programs?.readMap("cgroups") ?? []).map(({ key, value }) => {
       const { pod, container } = value as { pod: string; container: string };
-      return containerNamed(BigInt(key as number), pod, container) ?? [];
+      return { id: BigInt(key as number), pod, container };
     });
+    return this.#names.flatMap(({ id, pod, container }) => containerNamed(id, pod, container) ?? []);
   }
 
   async #collect(): Promise<{ families: Family[]; runs: CollectorRun[] }> {
@@ -251,8 +263,7 @@ export class Agent {
     const programs = this.#programs;
     if (programs === undefined) return;
     const unheld = new Set<bigint>();
-    for (const { key } of programs.readMap("cgroups")) {
-      const id = BigInt(key as number);
+    for (const { id } of this.#names) {
       if (this.#index.isLive(id) || this.#options.collectors.some((collector) => collector.holds?.(id))) {
         continue;
       }

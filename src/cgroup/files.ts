@@ -1,6 +1,6 @@
 /** The same few files of every container's cgroup, read in one call a cycle on descriptors that stay open. */
 import { NativeError } from "../native/error.ts";
-import { FileSet } from "../native/file_set.ts";
+import type { FileSet } from "../native/file_set.ts";
 import type { HostRoot } from "../native/host_files.ts";
 
 /** A cgroup's directory. */
@@ -8,28 +8,39 @@ export interface CgroupDirectory {
   readonly id: bigint;
   /** Relative to the hierarchy's mount point. */
   readonly path: string;
+  /** The files that are wanted of it. @default all that are read at all */
+  readonly files?: readonly string[];
 }
 
 /** Errors that mean there is no such file (any more), and nothing worse. */
 const ABSENT: readonly string[] = ["ENOENT", "ENODEV", "EOPNOTSUPP", "ENOTSUP"];
+
+interface OpenCgroup {
+  readonly files: readonly string[];
+  /** Of those it has, by name. A file that a cgroup does not have when it appears does not come later. */
+  readonly slots: ReadonlyMap<string, number>;
+  /** As of the last reading, by name. */
+  readonly texts: Map<string, string>;
+}
 
 /** File contents by cgroup id and file name, as of the last `refresh`. */
 export class CgroupFiles implements Disposable {
   readonly #names: readonly string[];
   #set: FileSet | undefined;
   #hierarchy: HostRoot | undefined;
-  /** Slots by cgroup and name. A file that a cgroup does not have when it appears does not come later. */
-  readonly #slots = new Map<bigint, ReadonlyMap<string, number>>();
-  #texts = new Map<bigint, ReadonlyMap<string, string>>();
+  readonly #cgroups = new Map<bigint, OpenCgroup>();
 
   /** `names` are files of a cgroup's directory, such as `cpu.stat`. */
   constructor(names: readonly string[]) {
     this.#names = names;
   }
 
-  /** A file's text; `undefined` where its controller is not enabled, the kernel lacks it or the cgroup is gone. */
+  /**
+   * A file's text, the same string as long as it does not change; `undefined` where its controller is not enabled, the
+   * kernel lacks it or the cgroup is gone.
+   */
   text(id: bigint, name: string): string | undefined {
-    return this.#texts.get(id)?.get(name);
+    return this.#cgroups.get(id)?.texts.get(name);
   }
 
   /**
@@ -41,67 +52,64 @@ export class CgroupFiles implements Disposable {
   refresh(hierarchy: HostRoot, cgroups: readonly CgroupDirectory[]): void {
     if (hierarchy !== this.#hierarchy) this.close();
     this.#hierarchy = hierarchy;
-    this.#set ??= FileSet.open();
-    this.#closeAllBut(new Set(cgroups.map((cgroup) => cgroup.id)));
+    const set = this.#set ??= hierarchy.fileSet();
+    this.#closeAllBut(new Map(cgroups.map(({ id, files = this.#names }) => [id, files])), set);
     let hindrance: unknown;
     for (const cgroup of cgroups) {
-      if (this.#slots.has(cgroup.id)) continue;
+      if (this.#cgroups.has(cgroup.id)) continue;
       try {
-        this.#slots.set(cgroup.id, this.#open(this.#set, hierarchy, cgroup));
+        this.#cgroups.set(cgroup.id, this.#open(set, cgroup));
       } catch (error) {
         hindrance ??= error;
       }
     }
-    this.#read(this.#set);
+    this.#read(set);
     if (hindrance !== undefined) throw hindrance;
   }
 
   close(): void {
     this.#set?.close();
     this.#set = undefined;
-    this.#slots.clear();
-    this.#texts.clear();
+    this.#cgroups.clear();
   }
 
   [Symbol.dispose](): void {
     this.close();
   }
 
-  #closeAllBut(wanted: ReadonlySet<bigint>): void {
-    for (const [id, slots] of this.#slots) {
-      if (wanted.has(id)) continue;
-      for (const slot of slots.values()) this.#set?.remove(slot);
-      this.#slots.delete(id);
+  #closeAllBut(wanted: ReadonlyMap<bigint, readonly string[]>, set: FileSet): void {
+    for (const [id, { files, slots }] of this.#cgroups) {
+      if (wanted.get(id) === files) continue;
+      for (const slot of slots.values()) set.remove(slot);
+      this.#cgroups.delete(id);
     }
   }
 
-  #open(set: FileSet, hierarchy: HostRoot, cgroup: CgroupDirectory): ReadonlyMap<string, number> {
+  #open(set: FileSet, { path, files = this.#names }: CgroupDirectory): OpenCgroup {
     const slots = new Map<string, number>();
-    for (const name of this.#names) {
+    for (const name of files) {
       try {
-        slots.set(name, set.add(hierarchy, `${cgroup.path}/${name}`));
+        slots.set(name, set.add(`${path}/${name}`));
       } catch (error) {
         if (isAbsent(error)) continue;
         for (const slot of slots.values()) set.remove(slot);
         throw error;
       }
     }
-    return slots;
+    return { files, slots, texts: new Map() };
   }
 
   #read(set: FileSet): void {
-    const wanted = [...this.#slots].flatMap(([id, slots]) =>
-      [...slots].map(([name, slot]) => ({ id, name, slot }))
-    );
-    const read = set.readText(wanted.map(({ slot }) => slot));
-    const texts = new Map<bigint, Map<string, string>>();
-    wanted.forEach(({ id, name }, index) => {
-      const text = read[index];
-      if (typeof text !== "string") return;
-      const files = texts.get(id) ?? new Map<string, string>();
-      texts.set(id, files.set(name, text));
-    });
-    this.#texts = texts;
+    const cgroups = [...this.#cgroups.values()];
+    const read = set.refresh(cgroups.flatMap(({ slots }) => [...slots.values()]));
+    let next = 0;
+    for (const { slots, texts } of cgroups) {
+      for (const name of slots.keys()) {
+        const text = read[next++];
+        if (typeof text === "string") texts.set(name, text);
+        else if (text !== undefined) texts.delete(name);
+      }
+    }
   }
 }
 

@@ -81,6 +81,9 @@ export class TargetIndex {
   readonly #includes: (pod: Pod) => boolean;
   readonly #pods = new Map<string, KnownPod>();
   readonly #cgroups = new Map<bigint, KnownCgroup>();
+  /** Made when they are asked for, of what is known since. */
+  #live: readonly LiveCgroup[] | undefined;
+  #livePods: readonly LivePod[] | undefined;
   #isCurrent = false;
   #generation = 0;
   #now = 0;
@@ -94,6 +97,7 @@ export class TargetIndex {
 
   /** Takes the names that an answer of the kubelet gives to pods and containers; `now` is as in `Findings`. */
   learn(pods: readonly Pod[], now: number): void {
+    this.#live = this.#livePods = undefined;
     for (const pod of pods) {
       const known = this.#pods.get(pod.uid) ??
         {
@@ -160,8 +164,10 @@ export class TargetIndex {
   }
 
   /** The containers' cgroups that exist, sandboxes included. */
-  live(): LiveCgroup[] {
-    return [...this.#cgroups.values()].filter(({ live }) => live).map(({ cgroup, target }) => ({
+  live(): readonly LiveCgroup[] {
+    return this.#live ??= [...this.#cgroups.values()].filter(({ live }) => live).map((
+      { cgroup, target },
+    ) => ({
       id: cgroup.id,
       path: cgroup.path ?? "",
       podUid: cgroup.podUid,
@@ -170,19 +176,20 @@ export class TargetIndex {
   }
 
   /** The pods that have series of their own: those with a cgroup, but for the ones filtered out. */
-  livePods(): LivePod[] {
-    const cgroups = Map.groupBy(this.live(), ({ podUid }) => podUid);
-    return [...cgroups].flatMap(([uid, own]) => {
-      const known = this.#pods.get(uid);
-      if (known === undefined || !known.included || known.targets.size === 0) return [];
-      const { namespace, name, hostNetwork } = known.pod;
-      return [{
-        uid,
-        labels: { namespace, pod: name, container: "", node: this.#node },
-        hostNetwork,
-        cgroups: own,
-      }];
-    });
+  livePods(): readonly LivePod[] {
+    return this.#livePods ??= [...Map.groupBy(this.live(), ({ podUid }) => podUid)].flatMap(
+      ([uid, cgroups]) => {
+        const known = this.#pods.get(uid);
+        if (known === undefined || !known.included || known.targets.size === 0) return [];
+        const { namespace, name, hostNetwork } = known.pod;
+        return [{
+          uid,
+          labels: { namespace, pod: name, container: "", node: this.#node },
+          hostNetwork,
+          cgroups,
+        }];
+      },
+    );
   }
 
   /** Cgroups of pods that the kubelet has not named. */

@@ -3,7 +3,8 @@ import type { Target } from "../cgroup/targets.ts";
 import { counter, type Descriptor, gauge, POD_LABELS } from "../metrics/descriptor.ts";
 import type { Labels, Sample, SimpleFamily } from "../metrics/family.ts";
 import type { Collector, Cycle } from "./collector.ts";
-import { type Count, type Counters, TargetTotals } from "./target_totals.ts";
+import { withLabel } from "../metrics/labels.ts";
+import { type Count, type Counters, sumOf, TargetTotals } from "./target_totals.ts";
 
 /** What one cgroup's files say; what they do not say is not in it, which is not the same as zero. */
 export interface Reading {
@@ -41,6 +42,16 @@ interface Row {
   readonly counters: Counters;
 }
 
+/** A file's text; `undefined` where there is none. */
+type Text = string | undefined;
+
+/** What is known of a cgroup, made again only when one of its files has changed. */
+interface CgroupState {
+  readonly target: Target;
+  readonly texts: readonly Text[];
+  readonly reading: Reading;
+}
+
 /** What a collector serves. */
 export function cgroupDescriptors(
   { counters, gauges, subkeyLabel }: CgroupCollectorDescription,
@@ -59,31 +70,38 @@ export function cgroupCollector(
 ): CgroupCollector {
   const { subkeyLabel } = description;
   const totals = new TargetTotals();
-  let readings = new Map<bigint, { target: Target; reading: Reading }>();
+  let cgroups = new Map<bigint, CgroupState>();
 
   function read({ targets, files }: Pick<Cycle, "targets" | "files">): void {
-    const next: typeof readings = new Map();
+    const next: typeof cgroups = new Map();
     for (const { id, target } of targets.live()) {
       if (target === undefined) continue;
-      const last = readings.get(id)?.reading.counters ?? new Map<string, Counters>();
-      const reading = description.read((name) => files.text(id, name));
-      for (const [subkey, counters] of reading.counters ?? []) {
-        const before = last.get(subkey);
-        // Another device that got the number of one that is gone.
-        if (subkey !== "" && fell(before, counters)) totals.end({ target, subkey, counters: before });
-      }
-      // A cgroup that ended between listing and reading says nothing now: what it said last stands.
-      next.set(id, { target, reading: { ...reading, counters: merged(last, reading) } });
+      const last = cgroups.get(id);
+      const texts = description.files.map((name) => files.text(id, name));
+      const isSame = last?.target === target && texts.every((text, index) => text === last.texts[index]);
+      next.set(id, isSame ? last : stateOf(target, texts, last));
     }
-    for (const [id, { target, reading }] of readings) {
+    for (const [id, { target, reading }] of cgroups) {
       if (!next.has(id)) { for (const count of countsOf(target, reading)) totals.end(count); }
     }
-    readings = next;
+    cgroups = next;
+  }
+
+  function stateOf(target: Target, texts: readonly Text[], before: CgroupState | undefined): CgroupState {
+    const last = before?.reading.counters ?? new Map<string, Counters>();
+    const reading = description.read((name) => texts[description.files.indexOf(name)]);
+    for (const [subkey, counters] of reading.counters ?? []) {
+      const earlier = last.get(subkey);
+      // Another device that got the number of one that is gone.
+      if (subkey !== "" && fell(earlier, counters)) totals.end({ target, subkey, counters: earlier });
+    }
+    // A cgroup that ended between listing and reading says nothing now: what it said last stands.
+    return { target, texts, reading: { ...reading, counters: merged(last, reading) } };
   }
 
   /** What has been counted for each series that there may be; those of one target that are called the same are one. */
   function counterRows({ targets }: Pick<Cycle, "targets">): Row[] {
-    const counts = [...readings.values()].flatMap(({ target, reading }) => countsOf(target, reading));
+    const counts = [...cgroups.values()].flatMap(({ target, reading }) => countsOf(target, reading));
     const names = new Map<string, string>();
     return [...totals.sum(targets.targets(), counts)].flatMap(([target, total]) => {
       if (subkeyLabel === undefined) {
@@ -93,8 +111,8 @@ export function cgroupCollector(
       for (const [subkey, counters] of total) {
         const text = names.get(subkey) ?? subkeyText(subkey);
         names.set(subkey, text);
-        const row = rows.get(text) ?? { labels: { ...target.labels, [subkeyLabel]: text }, counters: {} };
-        rows.set(text, { ...row, counters: sum(row.counters, counters) });
+        const row = rows.get(text) ?? { labels: withLabel(target.labels, subkeyLabel, text), counters: {} };
+        rows.set(text, { ...row, counters: sumOf(row.counters, counters) });
       }
       return [...rows.values()];
     });
@@ -102,7 +120,7 @@ export function cgroupCollector(
 
   function gaugeSamples({ value }: CgroupFamily): Sample[] {
     const sums = new Map<Target, number>();
-    for (const { target, reading } of readings.values()) {
+    for (const { target, reading } of cgroups.values()) {
       const gauge = reading.gauges?.[value];
       if (gauge !== undefined) sums.set(target, (sums.get(target) ?? 0) + gauge);
     }
@@ -147,11 +165,6 @@ function merged(before: ReadonlyMap<string, Counters>, now: Reading): ReadonlyMa
   const counters = new Map(before);
   for (const [subkey, each] of now.counters ?? []) counters.set(subkey, { ...counters.get(subkey), ...each });
   return counters;
-}
-
-function sum(one: Counters, other: Counters): Counters {
-  const added = Object.entries(other).map(([name, value]) => [name, Number(one[name] ?? 0) + Number(value)]);
-  return { ...one, ...Object.fromEntries(added) };
 }
 
 function countsOf(target: Target, reading: Reading): Count[] {

@@ -7,7 +7,7 @@ import type { Programs } from "../native/programs.ts";
 /** What collectors work with in one cycle: the same object for all of them, and another one in the next. */
 export interface Cycle {
   readonly targets: TargetIndex;
-  /** The files that the collectors asked for, of every container's cgroup. */
+  /** The files that the collectors asked for. */
   readonly files: Pick<CgroupFiles, "text">;
   /** The eBPF programs; `undefined` while they are switched off or there is nothing to watch yet. */
   readonly programs: Pick<Programs, "delivers" | "readMap" | "deleteEntry"> | undefined;
@@ -16,8 +16,10 @@ export interface Cycle {
 /** One subsystem's metrics. Anything it throws is its own failure only, and its families are missing from that cycle. */
 export interface Collector {
   readonly name: string;
-  /** The files it reads of every container's cgroup, sandboxes included. */
+  /** The files it reads of the cgroups of containers that have series. */
   readonly files?: readonly string[];
+  /** And of their pods' sandboxes. @default none */
+  readonly sandboxFiles?: readonly string[];
   collect(cycle: Cycle): readonly Family[] | Promise<readonly Family[]>;
   /** Whether it has counts of a cgroup in the kernel. */
   holds?(id: bigint): boolean;

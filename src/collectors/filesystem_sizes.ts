@@ -1,66 +1,91 @@
 /**
  * Sizes of filesystems, of which any may never answer: a network filesystem whose server is gone, a FUSE one whose
- * daemon hangs. One call at a time is made for a filesystem, none while an earlier one hangs, and nobody waits long.
+ * daemon hangs. Local ones are asked all at once, one after the other; those that may hang each by itself, one call at a
+ * time for a filesystem and none while an earlier one hangs. Nobody waits long.
  */
 import type { LogFields, Logger } from "../log.ts";
+import type { Labels } from "../metrics/family.ts";
+import { hasCapability, ownStatus } from "../native/capabilities.ts";
 import { NativeError } from "../native/error.ts";
-import type { FilesystemSize, HostRoot } from "../native/host_files.ts";
-import type { Mount } from "../parse/mountinfo.ts";
+import { DirectoryError, type FilesystemSize, filesystemSizes, type SizeQuestion } from "../native/statfs.ts";
+import type { MountProbe } from "./container_mounts.ts";
 import { Patience, Slots } from "./patience.ts";
 
 export interface Question {
-  /** The root that the mount point is seen from. */
-  readonly root: Pick<HostRoot, "statfs">;
-  readonly mount: Mount;
-  /** The mounts that a path to it leads through and that may not answer. */
-  readonly through: readonly Mount[];
-  /** Says in the log whose mount it is. */
-  readonly fields: LogFields;
+  /** The root that the mount point is seen from, as the procfs has it. */
+  readonly directory: string;
+  readonly probe: MountProbe;
+  /** The container's, which say in the log whose mount it is. */
+  readonly labels: Labels;
 }
 
-export interface Limits {
-  /** How long a round waits for answers, from the last one of a local filesystem on. @default 100 ms */
+export interface SizesOptions {
+  /** How long a local filesystem may take, and how long a round waits for others from then on. @default 100 ms */
   readonly waitMs?: number;
-  /** How long a call may take before it counts as hanging. @default 2000 ms */
+  /** How long a call for one of the others may take before it counts as hanging. @default 2000 ms */
   readonly callMs?: number;
+  /** @default filesystemSizes */
+  readonly measure?: typeof filesystemSizes;
+  /** The /proc/PID/status of this process. @default ownStatus */
+  readonly status?: () => string;
 }
+
+/** What is needed of the procfs. */
+export type Proc = Parameters<typeof filesystemSizes>[0];
 
 interface Hanging {
   readonly fields: LogFields;
   /** Whether the call still hangs; if not, the filesystem is to be asked again. */
   isStuck: boolean;
-  /** A remote one keeps its place among the calls while it hangs, so that there are never too many. */
+  /** It keeps its place among the calls while it hangs, so that there are never too many. */
   slot: Disposable | undefined;
 }
 
 /**
- * Calls at once, those that hang included. Together no more than KPOD_STATFS_MAX_HUNG of native/kpod_files.h, at which
- * calls for any filesystem are refused.
+ * Calls at once, those that hang included. It leaves local filesystems a part of KPOD_STATFS_MAX_HUNG of
+ * native/kpod_files.h, at which calls for any are refused.
  */
-const LOCAL_CALLS = 8;
-const REMOTE_CALLS = 24;
+const MOST_CALLS = 24;
 
-/** Whether a filesystem depends on something that may not answer: what `df` calls remote, and FUSE. */
-export function isRemote({ fsType, source }: Mount): boolean {
-  return /^(?:fuse|nfs|cifs|smb|ceph|9p|afs)/.test(fsType) || source.includes(":") || source.startsWith("//");
+interface Round {
+  /** What it has found out, by part. */
+  readonly found: Map<string, FilesystemSize | undefined>;
+  /** What came too late for the one before. */
+  readonly late: ReadonlyMap<string, FilesystemSize>;
+  readonly patience: Patience;
+  /** The filesystems asked about that are slow. */
+  readonly slow: Set<string>;
+  /** Directories that cannot be opened. */
+  readonly closed: Set<string>;
 }
 
 export class FilesystemSizes {
+  readonly #proc: Proc;
   readonly #log: Pick<Logger, "info" | "warn">;
-  readonly #limits: Required<Limits>;
+  readonly #options: Required<SizesOptions>;
+  /** Filesystems that are local and did not answer in time all the same: they are asked by themselves until they do. */
+  readonly #slow = new Set<string>();
   readonly #hanging = new Map<string, Hanging>();
   /** The last call for each filesystem, while it runs. */
   readonly #calls = new Map<string, Promise<unknown>>();
-  readonly #local = new Slots(LOCAL_CALLS);
-  readonly #remote = new Slots(REMOTE_CALLS);
+  readonly #slots = new Slots(MOST_CALLS);
   #late = new Map<string, FilesystemSize>();
   /** Parts that were last out of reach, as logged. */
   readonly #unreachable = new Set<string>();
+  /** Whether a process may not be looked at, in this round and in the one before. */
+  #isDenied = false;
+  #wasDenied = false;
   #timeouts = 0;
 
-  constructor(log: Pick<Logger, "info" | "warn">, { waitMs = 100, callMs = 2000 }: Limits = {}) {
+  /** `proc` is what the questions' directories are seen from. */
+  constructor(
+    proc: Proc,
+    log: Pick<Logger, "info" | "warn">,
+    { waitMs = 100, callMs = 2000, measure = filesystemSizes, status = ownStatus }: SizesOptions = {},
+  ) {
+    this.#proc = proc;
     this.#log = log;
-    this.#limits = { waitMs, callMs };
+    this.#options = { waitMs, callMs, measure, status };
   }
 
   /** Calls that took longer than they may. */
@@ -69,79 +94,105 @@ export class FilesystemSizes {
   }
 
   /**
-   * Runs `work`, which may ask for sizes. An answer is `undefined` if there is none in time, or an error, or the
-   * path leads to another mount by now. One that comes too late is given to the next round, which may so have it
-   * if it does not do better.
-   *
-   * @param anywhere A root whose own filesystem always answers.
+   * Runs `work`, which may ask for sizes, again when it has got them. An answer is `undefined` if there is none in time,
+   * or an error, or the path leads to another mount by now. One that comes too late is given to the next round, which
+   * may so have it if it does not do better.
    */
   async round<T>(
-    anywhere: Pick<HostRoot, "statfs">,
-    work: (ask: (question: Question) => Promise<FilesystemSize | undefined>) => Promise<T>,
+    work: (ask: (questions: readonly Question[]) => Promise<(FilesystemSize | undefined)[]>) => Promise<T>,
   ): Promise<T> {
-    await Promise.all([...this.#hanging].map(([key, hanging]) => this.#look(anywhere, key, hanging)));
-    const answers = new Map<string, Promise<FilesystemSize | undefined>>();
-    const late = this.#late;
+    await Promise.all([...this.#hanging].map(([key, hanging]) => this.#look(key, hanging)));
+    const patience = new Patience(this.#options.waitMs);
+    const [found, slow, closed] = [new Map(), new Set<string>(), new Set<string>()];
+    const round: Round = { found, late: this.#late, patience, slow, closed };
     this.#late = new Map();
-    const patience = new Patience(this.#limits.waitMs);
     try {
-      return await work((question) => {
-        const { key, part } = identify(question);
-        const answer = answers.get(part) ??
-          Promise.race([
-            this.#measure(question, key, part, patience),
-            patience.over.then(() => late.get(part)),
-          ]);
-        answers.set(part, answer);
-        return answer;
+      return await work(async (questions) => {
+        await this.#askAll(questions, round);
+        return questions.map(({ probe, directory }) =>
+          closed.has(directory) ? undefined : round.found.get(probe.part)
+        );
       });
     } finally {
       patience.end();
-      for (const [key, { isStuck }] of this.#hanging) {
-        if (!isStuck && !this.#calls.has(key)) this.#hanging.delete(key);
-      }
-      for (const part of this.#unreachable) {
-        if (!answers.has(part)) this.#unreachable.delete(part);
-      }
+      this.#forget(round);
     }
   }
 
-  /** Finds out whether a call hangs on: the native library refuses another one under the same key. */
-  async #look(anywhere: Pick<HostRoot, "statfs">, key: string, hanging: Hanging): Promise<void> {
-    try {
-      await anywhere.statfs(".", this.#limits.callMs, key);
-      hanging.isStuck = false;
-    } catch (error) {
-      hanging.isStuck = error instanceof NativeError && error.code === "EBUSY";
+  /** Forgets what nobody asks about any more. */
+  #forget({ found, slow }: Round): void {
+    this.#wasDenied = this.#isDenied;
+    this.#isDenied = false;
+    for (const [key, { isStuck }] of this.#hanging) {
+      if (!isStuck && !this.#calls.has(key)) this.#hanging.delete(key);
     }
+    for (const key of this.#slow) {
+      if (!slow.has(key) && !this.#hanging.has(key)) this.#slow.delete(key);
+    }
+    for (const part of this.#unreachable) {
+      if (!found.has(part)) this.#unreachable.delete(part);
+    }
+  }
+
+  /** Finds out whether a call hangs on: another one under the same key is refused. */
+  async #look(key: string, hanging: Hanging): Promise<void> {
+    const { measure, callMs } = this.#options;
+    const [size] = await measure(this.#proc, [{ directory: ".", path: ".", key }], callMs);
+    hanging.isStuck = size instanceof NativeError && size.code === "EBUSY";
     if (hanging.isStuck) return;
     hanging.slot?.[Symbol.dispose]();
     hanging.slot = undefined;
   }
 
+  /** Asks once for each part, through one directory after the other until one can be opened. */
+  async #askAll(questions: readonly Question[], round: Round): Promise<void> {
+    for (let left = questions;;) {
+      left = left.filter(({ probe, directory }) =>
+        !round.found.has(probe.part) && !round.closed.has(directory)
+      );
+      if (left.length === 0) return;
+      await this.#ask(firstOfEachPart(left), round);
+    }
+  }
+
+  async #ask(questions: readonly Question[], round: Round): Promise<void> {
+    const isAlone = ({ probe: { isRemote, key } }: Question) => isRemote || this.#slow.has(key);
+    const alone = questions.filter(isAlone).map((question) => this.#measureAlone(question, round));
+    const together = this.#measureTogether(questions.filter((question) => !isAlone(question)), round);
+    await Promise.all([together, ...alone]);
+  }
+
+  async #measureTogether(questions: readonly Question[], round: Round): Promise<void> {
+    if (questions.length === 0) return;
+    const { measure, waitMs } = this.#options;
+    const sizes = await measure(this.#proc, questions.map(sizeQuestion), waitMs);
+    round.patience.renew();
+    questions.forEach((question, index) => put(question, this.#accept(question, sizes[index], round), round));
+  }
+
+  async #measureAlone(question: Question, round: Round): Promise<void> {
+    const { key, part } = question.probe;
+    if (this.#slow.has(key)) round.slow.add(key);
+    const late = round.patience.over.then(() => round.late.get(part));
+    put(question, await Promise.race([this.#measure(question, round), late]), round);
+  }
+
   /** Waits for its turn and asks. */
-  async #measure(
-    question: Question,
-    key: string,
-    part: string,
-    patience: Patience,
-  ): Promise<FilesystemSize | undefined> {
-    const mayHang = isRemote(question.mount) || question.through.length > 0;
-    const slots = mayHang ? this.#remote : this.#local;
+  async #measure(question: Question, round: Round): Promise<FilesystemSize | undefined> {
+    const { patience } = round;
+    const { key, part } = question.probe;
     const before = this.#calls.get(key);
     const call = async () => {
       await before?.catch(() => {});
       if (patience.isOver || this.#hanging.get(key)?.isStuck) return undefined;
-      const slot = await slots.take(patience.over);
+      const slot = await this.#slots.take(patience.over);
       if (slot === undefined) return undefined;
-      const size = await this.#call(question, key, part).finally(() => {
+      const size = await this.#call(question, round).finally(() => {
         const hanging = this.#hanging.get(key);
-        if (hanging?.isStuck && mayHang) hanging.slot = slot;
+        if (hanging?.isStuck) hanging.slot = slot;
         else slot[Symbol.dispose]();
       });
-      if (size === undefined) return undefined;
-      if (patience.isOver) this.#late.set(part, size);
-      else if (!mayHang) patience.renew();
+      if (size !== undefined && patience.isOver) this.#late.set(part, size);
       return size;
     };
     const running = call();
@@ -153,25 +204,57 @@ export class FilesystemSizes {
     }
   }
 
-  async #call(
-    { root, mount, fields }: Question,
-    key: string,
-    part: string,
-  ): Promise<FilesystemSize | undefined> {
-    try {
-      const relative = mount.mountPoint.replace(/^\/+/, "") || ".";
-      const size = await root.statfs(relative, this.#limits.callMs, key);
-      const hanging = this.#hanging.get(key);
+  async #call(question: Question, round: Round): Promise<FilesystemSize | undefined> {
+    const { key } = question.probe;
+    const { measure, callMs } = this.#options;
+    const [size] = await measure(this.#proc, [sizeQuestion(question)], callMs);
+    const hanging = this.#hanging.get(key);
+    if (size instanceof NativeError) {
+      // One that was slow a round ago and is at it still.
+      const isBusy = size.code === "EBUSY" && hanging === undefined;
+      if (size.code === "ETIMEDOUT" || isBusy) this.#timedOut(key, fieldsOf(question));
+    } else {
       if (hanging !== undefined) this.#log.info("filesystem answers again", hanging.fields);
       this.#hanging.delete(key);
-      this.#unreachable.delete(part);
-      return (size.mountId ?? mount.mountId) === mount.mountId ? size : undefined;
-    } catch (error) {
-      if (!(error instanceof NativeError)) throw error;
-      if (error.code === "ETIMEDOUT") this.#timedOut(key, fields);
-      if (error.code === "EACCES") this.#refused(part, fields);
-      return undefined;
+      this.#slow.delete(key);
     }
+    return this.#accept(question, size, round);
+  }
+
+  #accept(
+    question: Question,
+    size: FilesystemSize | NativeError | undefined,
+    round: Round,
+  ): FilesystemSize | undefined {
+    const { key, part, mount } = question.probe;
+    if (size instanceof DirectoryError) {
+      round.closed.add(question.directory);
+      if (isDenial(size)) this.deny(question.labels, size);
+    } else if (size instanceof NativeError) {
+      if (size.code === "ETIMEDOUT" || size.code === "EBUSY") {
+        this.#slow.add(key);
+        round.slow.add(key);
+      }
+      if (size.code === "EACCES") this.#refused(part, fieldsOf(question));
+    } else {
+      this.#unreachable.delete(part);
+      if ((size?.mountId ?? mount.mountId) === mount.mountId) return size;
+    }
+    return undefined;
+  }
+
+  /** Tells once that a container's process may not be looked at. */
+  deny({ namespace, pod, container }: Labels, { message }: NativeError): void {
+    if (!this.#wasDenied && !this.#isDenied) {
+      const remedy = hasCapability(this.#options.status(), "SYS_PTRACE")
+        ? "CAP_SYS_PTRACE is there, so a security module such as AppArmor forbids it"
+        : "grant CAP_SYS_PTRACE";
+      this.#log.warn(
+        `filesystems of containers are left out: their processes may not be looked at; ${remedy}`,
+        { namespace, pod, container, error: message },
+      );
+    }
+    this.#isDenied = true;
   }
 
   #refused(part: string, fields: LogFields): void {
@@ -191,19 +274,34 @@ export class FilesystemSizes {
     else {
       this.#hanging.set(key, { fields, isStuck: true, slot: undefined });
       this.#log.warn("filesystem does not answer: left out until it does", fields);
-      if (this.#hanging.size === REMOTE_CALLS) {
+      if (this.#hanging.size === MOST_CALLS) {
         this.#log.warn("too many filesystems do not answer: no other remote ones are asked");
       }
     }
   }
 }
 
-/**
- * What hangs as one, a filesystem as a path leads to it, and what has one answer. That is the same part of it: ext4
- * and xfs directories may have a quota of their own, which statfs then shows (`ext4_statfs_project`,
- * `xfs_qm_statvfs`), btrfs subvolumes share a device.
- */
-function identify({ mount, through }: Question): { key: string; part: string } {
-  const key = [...through, mount].map(({ device }) => device).join(" ");
-  return { key, part: `${key} ${mount.root}` };
+/** Whether an error says that a process is there, and may not be looked at. */
+export function isDenial(error: unknown): error is NativeError {
+  return error instanceof NativeError && ["EACCES", "EPERM"].includes(error.code);
+}
+
+function firstOfEachPart(questions: readonly Question[]): Question[] {
+  const first = new Map<string, Question>();
+  for (const question of questions) {
+    if (!first.has(question.probe.part)) first.set(question.probe.part, question);
+  }
+  return [...first.values()];
+}
+
+function put({ probe, directory }: Question, size: FilesystemSize | undefined, round: Round): void {
+  if (!round.closed.has(directory)) round.found.set(probe.part, size);
+}
+
+function sizeQuestion({ directory, probe: { path, key } }: Question): SizeQuestion {
+  return { directory, path, key };
+}
+
+function fieldsOf({ labels: { namespace, pod, container }, probe: { mount } }: Question): LogFields {
+  return { namespace, pod, container, mountpoint: mount.mountPoint, type: mount.fsType };
 }

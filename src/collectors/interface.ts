@@ -3,10 +3,10 @@ import type { LiveCgroup, LivePod, TargetIndex } from "../cgroup/targets.ts";
 import { counter, type Descriptor, POD_LABELS } from "../metrics/descriptor.ts";
 import type { Family, Labels } from "../metrics/family.ts";
 import { NativeError } from "../native/error.ts";
-import type { HostRoot } from "../native/host_files.ts";
 import { type InterfaceCounters, parseNetDev } from "../parse/net_dev.ts";
 import type { Collector, Cycle } from "./collector.ts";
-import { EVENTS_FILE, type Processes } from "./processes.ts";
+import { ProcessFile } from "./process_file.ts";
+import { EVENTS_FILE, type Processes, type Procfs } from "./processes.ts";
 
 /** What this collector works with in one cycle. */
 export interface InterfaceCycle extends Pick<Cycle, "files"> {
@@ -21,7 +21,15 @@ interface InterfaceTotal {
   isPresent: boolean;
 }
 
-type PodTotals = Map<string, InterfaceTotal>;
+type Interfaces = ReadonlyMap<string, InterfaceCounters>;
+
+interface PodInterfaces {
+  readonly totals: Map<string, InterfaceTotal>;
+  /** What is in the totals. */
+  last: Interfaces | undefined;
+}
+
+const NET_DEV = "net/dev";
 
 const FAMILIES: readonly (readonly [counter: keyof InterfaceCounters, descriptor: Descriptor<"counter">])[] =
   [
@@ -58,21 +66,23 @@ const MOST_ABSENT = 64;
 
 /** `proc` is the host's procfs. */
 export function interfaceCollector(
-  proc: Pick<HostRoot, "readText" | "walk">,
+  proc: Procfs,
   processes: Processes,
 ): Collector & { collect(cycle: InterfaceCycle): Family[] } {
-  const pods = new Map<string, PodTotals>();
+  const pods = new Map<string, PodInterfaces>();
+  const netDevs = new ProcessFile(proc, processes, NET_DEV, (text) => parseNetDev(text).interfaces);
+  let hostNetwork: bigint | undefined;
 
-  /** The pod's net/dev. */
-  function netDev(cycle: InterfaceCycle, { cgroups }: LivePod, host: bigint | undefined): string | undefined {
+  /** What the pod's net/dev says. */
+  function interfacesOf(cycle: InterfaceCycle, { cgroups }: LivePod): Interfaces | undefined {
     // The sandbox's process keeps to the pod's namespace; a container's may have made one of its own.
     for (const { id } of cgroups.toSorted((one, other) => rank(one) - rank(other))) {
-      const text = processes.look(cycle, id, (pid) => {
+      const interfaces = processes.look(cycle, id, (process) => {
+        const { inode, value } = netDevs.of(cycle, process);
         // The runtime's own, about to become a container's: it joins the cgroup first, the network later.
-        if (host !== undefined && networkOf(proc, pid) === host) return undefined;
-        return proc.readText(`${pid}/net/dev`);
+        return inode === hostNetwork ? undefined : value;
       });
-      if (text !== undefined) return text;
+      if (interfaces !== undefined) return interfaces;
     }
     return undefined;
   }
@@ -80,14 +90,16 @@ export function interfaceCollector(
   function read(cycle: InterfaceCycle): void {
     const { targets } = cycle;
     const live = targets.livePods().filter((pod) => !pod.hostNetwork);
-    const host = networkOf(proc, 1);
+    hostNetwork ??= networkOf(proc, 1);
     for (const pod of live) {
       const { uid, labels } = pod;
-      const text = netDev(cycle, pod, host);
-      const totals = pods.get(uid) ?? new Map<string, InterfaceTotal>();
-      pods.set(uid, totals);
+      const interfaces = interfacesOf(cycle, pod);
+      const known = pods.get(uid) ?? { totals: new Map<string, InterfaceTotal>(), last: undefined };
+      pods.set(uid, known);
       // Between two sandboxes a pod has no process: what was counted last stands.
-      if (text !== undefined) update(totals, labels, parseNetDev(text).interfaces);
+      if (interfaces === undefined || interfaces === known.last) continue;
+      update(known.totals, labels, interfaces);
+      known.last = interfaces;
     }
     const known = new Set([...live.map(({ uid }) => uid), ...targets.targets().map(({ podUid }) => podUid)]);
     for (const uid of pods.keys()) {
@@ -98,9 +110,10 @@ export function interfaceCollector(
   return {
     name: "interface",
     files: [EVENTS_FILE],
+    sandboxFiles: [EVENTS_FILE],
     collect(cycle: InterfaceCycle): Family[] {
       read(cycle);
-      const present = [...pods.values()].flatMap((totals) => [...totals.values()]).filter((total) =>
+      const present = [...pods.values()].flatMap(({ totals }) => [...totals.values()]).filter((total) =>
         total.isPresent
       );
       return FAMILIES.map(([counter, descriptor]) => ({
@@ -115,12 +128,15 @@ export function interfaceCollector(
 }
 
 /**
- * What stands for a process's network namespace: each has a directory `net/stat` of its own (`proc_net_ns_init` in
- * fs/proc/proc_net.c), and to look at that takes no privilege. `undefined` if the process has ended.
+ * What stands for a process's network namespace: each has a file `net/dev` of its own (`proc_alloc_inum` in
+ * fs/proc/generic.c), and to look at that takes no privilege. `undefined` if the process has ended.
  */
-function networkOf(proc: Pick<HostRoot, "walk">, pid: number): bigint | undefined {
+function networkOf(proc: Procfs, pid: number): bigint | undefined {
+  using files = proc.fileSet();
   try {
-    return proc.walk(`${pid}/net/stat`, 0)[0]?.id;
+    const slot = files.addAnew(String(pid), NET_DEV);
+    const [text] = files.refresh([slot]);
+    return typeof text === "string" ? files.inode(slot) : undefined;
   } catch (error) {
     if (!(error instanceof NativeError)) throw error;
     return undefined;
@@ -132,9 +148,9 @@ function rank({ target }: LiveCgroup): number {
 }
 
 function update(
-  totals: PodTotals,
+  totals: Map<string, InterfaceTotal>,
   podLabels: Labels,
-  interfaces: ReadonlyMap<string, InterfaceCounters>,
+  interfaces: Interfaces,
 ): void {
   for (const total of totals.values()) total.isPresent = false;
   for (const [name, counters] of interfaces) {

@@ -71,7 +71,7 @@ export const COLLECTOR_ENTRIES: readonly CollectorEntry[] = [
     name: "filesystem",
     signals: [],
     descriptors: FILESYSTEM,
-    create: ({ procRoot, processes, log }) => filesystemCollector(procRoot, processes(), log),
+    create: ({ proc, processes, log }) => filesystemCollector(proc(), processes(), log),
   },
   cgroup(CPU),
   cgroup(MEMORY),

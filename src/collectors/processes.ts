@@ -1,8 +1,8 @@
 /** Processes of containers, through which their namespaces are seen. */
-import { basename } from "node:path";
 import type { TargetIndex } from "../cgroup/targets.ts";
 import { NativeError } from "../native/error.ts";
-import type { HostRoot, ProcessCgroup } from "../native/host_files.ts";
+import type { FileSet } from "../native/file_set.ts";
+import { cgroupPathOf, type HostRoot } from "../native/host_files.ts";
 import { parseFlatKeyed } from "../parse/flat_keyed.ts";
 import type { Cycle } from "./collector.ts";
 
@@ -14,6 +14,24 @@ export interface ProcessCycle extends Pick<Cycle, "files"> {
   readonly targets: Pick<TargetIndex, "live">;
 }
 
+/** What is needed of a set of files. */
+export type ProcessFileSet = Pick<FileSet, "add" | "addAnew" | "remove" | "refresh" | "inode"> & Disposable;
+
+/** What is needed of a procfs. */
+export interface Procfs extends Pick<HostRoot, "path" | "processes"> {
+  fileSet(): ProcessFileSet;
+}
+
+/** A process in a container: the same object as long as it is known to be there. */
+export interface Process {
+  readonly pid: number;
+}
+
+interface KnownProcess extends Process {
+  /** Of its PID/cgroup, whose descriptor stays with this process, whatever gets its number later. */
+  readonly slot: number;
+}
+
 /**
  * A process of each container's cgroup or of one below it, found by its `/proc/PID/cgroup`: `cgroup.procs` shows 0 for
  * every process outside the reader's PID namespace, and not those of cgroups below.
@@ -22,19 +40,21 @@ export interface ProcessCycle extends Pick<Cycle, "files"> {
  * all are looked at once a cycle at most, when a container that has processes has none that is known.
  */
 export class Processes {
-  readonly #proc: Pick<HostRoot, "path" | "processes">;
+  readonly #proc: Procfs;
   readonly #own: bigint | undefined;
+  readonly #files: ProcessFileSet;
   #cycle: ProcessCycle | undefined;
   /** Cgroup ids by the directory's name, which has the runtime's id in it and so is there once. */
   #containers: ReadonlyMap<string, bigint> = new Map();
-  #known = new Map<bigint, number>();
+  readonly #known = new Map<bigint, KnownProcess>();
   /** All processes of every container, if this cycle has looked. */
   #all: ReadonlyMap<bigint, readonly number[]> | undefined;
 
   /** `proc` is the host's procfs, and `own` the cgroup at the root of the reader's cgroup namespace. */
-  constructor(proc: Pick<HostRoot, "path" | "processes">, own?: bigint) {
+  constructor(proc: Procfs, own?: bigint) {
     this.#proc = proc;
     this.#own = own;
+    this.#files = proc.fileSet();
   }
 
   /**
@@ -42,7 +62,7 @@ export class Processes {
    *
    * @throws {Error} if containers have processes and none can be seen; or what `read` throws.
    */
-  look<T>(cycle: ProcessCycle, id: bigint, read: (pid: number) => T | undefined): T | undefined {
+  look<T>(cycle: ProcessCycle, id: bigint, read: (process: Process) => T | undefined): T | undefined {
     this.#begin(cycle);
     const known = this.#known.get(id);
     const result = known === undefined ? undefined : unlessGone(() => read(known));
@@ -51,36 +71,62 @@ export class Processes {
     this.#all ??= this.#findAll(cycle);
     for (const pid of this.#all.get(id) ?? []) {
       // One that may not be looked at is the container's all the same.
-      this.#known.set(id, pid);
-      const result = unlessGone(() => read(pid));
+      const process = this.#keep(id, pid);
+      const result = process === undefined ? undefined : unlessGone(() => read(process));
       if (result !== undefined) return result;
-      this.#known.delete(id);
+      this.#drop(id);
     }
     return undefined;
+  }
+
+  /** The processes that are known. */
+  get known(): Iterable<Process> {
+    return this.#known.values();
   }
 
   #begin(cycle: ProcessCycle): void {
     if (cycle === this.#cycle) return;
     this.#cycle = cycle;
     this.#all = undefined;
-    this.#containers = new Map(cycle.targets.live().map(({ id, path }) => [basename(path), id]));
-    // Another process may have the same number by now.
-    const containers = new Map(
-      this.#proc.processes([...this.#known.values()]).map((process) => [process.pid, this.#idOf(process)]),
-    );
-    for (const [id, pid] of this.#known) {
-      if (containers.get(pid) !== id) this.#known.delete(id);
-    }
+    this.#containers = new Map(cycle.targets.live().map(({ id, path }) => [nameOf(path), id]));
+    const live = new Set(this.#containers.values());
+    const known = [...this.#known];
+    const cgroups = this.#files.refresh(known.map(([, { slot }]) => slot));
+    known.forEach(([id], index) => {
+      const text = cgroups[index];
+      const isThere = text === undefined || typeof text === "string" && this.#idOf(cgroupPathOf(text)) === id;
+      if (!isThere || !live.has(id)) this.#drop(id);
+    });
+  }
+
+  /** Notes a process of a container, if it is there still. */
+  #keep(id: bigint, pid: number): Process | undefined {
+    this.#drop(id);
+    const slot = unlessGone(() => this.#files.add(`${pid}/cgroup`));
+    if (slot === undefined) return undefined;
+    const process = { pid, slot };
+    this.#known.set(id, process);
+    const [text] = this.#files.refresh([slot]);
+    if (typeof text === "string" && this.#idOf(cgroupPathOf(text)) === id) return process;
+    this.#drop(id);
+    return undefined;
+  }
+
+  #drop(id: bigint): void {
+    const known = this.#known.get(id);
+    if (known === undefined) return;
+    this.#known.delete(id);
+    this.#files.remove(known.slot);
   }
 
   #findAll(cycle: ProcessCycle): ReadonlyMap<bigint, readonly number[]> {
     const all = new Map<bigint, number[]>();
-    for (const process of this.#proc.processes()) {
-      const id = this.#idOf(process);
+    for (const { pid, cgroup } of this.#proc.processes()) {
+      const id = this.#idOf(cgroup);
       if (id === undefined) continue;
       const pids = all.get(id);
-      if (pids === undefined) all.set(id, [process.pid]);
-      else pids.push(process.pid);
+      if (pids === undefined) all.set(id, [pid]);
+      else pids.push(pid);
     }
     const others = [...this.#containers.values()].filter((id) => id !== this.#own);
     if (others.some((id) => isPopulated(cycle, id)) && !others.some((id) => all.has(id))) {
@@ -93,10 +139,11 @@ export class Processes {
   }
 
   /**
-   * The container that a process is in: the outermost, as one may make cgroups of any name below its own. A cgroup
-   * namespace cuts off what is above its root, as far down as there is something in common.
+   * The container that a process is in, by its cgroup's path: the outermost, as one may make cgroups of any name below
+   * its own. A cgroup namespace cuts off what is above its root, as far down as there is something in common.
    */
-  #idOf({ cgroup }: ProcessCgroup): bigint | undefined {
+  #idOf(cgroup: string | undefined): bigint | undefined {
+    if (cgroup === undefined) return undefined;
     for (const directory of cgroup.split("/")) {
       const id = this.#containers.get(directory);
       if (id !== undefined) return id;
@@ -113,6 +160,10 @@ export function ownCgroup(sysfs: Pick<HostRoot, "walk">): bigint | undefined {
     if (!(error instanceof NativeError)) throw error;
     return undefined;
   }
+}
+
+function nameOf(path: string): string {
+  return path.slice(path.lastIndexOf("/") + 1);
 }
 
 /** `undefined` if the file does not say. */

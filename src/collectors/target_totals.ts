@@ -5,7 +5,7 @@
 import type { Target } from "../cgroup/targets.ts";
 
 /** Counters and arrays of counters, by name. */
-export type Counters = Record<string, number | number[]>;
+export type Counters = Readonly<Record<string, number | readonly number[]>>;
 
 /** Counters by what sets them apart within a target: a device, a system call's number, or `""`. */
 export type Totals = ReadonlyMap<string, Counters>;
@@ -30,11 +30,7 @@ export class TargetTotals {
 
   /** The totals of these targets, of which `counts` are still counting; what ended of all others is forgotten. */
   sum(targets: readonly Target[], counts: Iterable<Count>): ReadonlyMap<Target, Totals> {
-    const totals = new Map<Target, Map<string, Counters>>();
-    for (const target of targets) {
-      const ended = [...this.#ended.get(target) ?? []];
-      totals.set(target, new Map(ended.map(([subkey, counters]) => [subkey, copyOf(counters)])));
-    }
+    const totals = new Map(targets.map((target) => [target, new Map(this.#ended.get(target))]));
     for (const target of this.#ended.keys()) {
       if (!totals.has(target)) this.#ended.delete(target);
     }
@@ -48,22 +44,17 @@ export class TargetTotals {
 
 function addTo(totals: Map<string, Counters>, subkey: string, counters: Counters): void {
   const total = totals.get(subkey);
-  if (total === undefined) {
-    totals.set(subkey, copyOf(counters));
-    return;
-  }
-  for (const [name, value] of Object.entries(counters)) {
-    const sum = total[name];
-    if (Array.isArray(value) && Array.isArray(sum)) {
-      value.forEach((each, index) => sum[index] = (sum[index] ?? 0) + each);
-    } else {
-      total[name] = Number(sum ?? 0) + Number(value);
-    }
-  }
+  totals.set(subkey, total === undefined ? counters : sumOf(total, counters));
 }
 
-function copyOf(counters: Counters): Counters {
-  return Object.fromEntries(
-    Object.entries(counters).map(([name, value]) => [name, Array.isArray(value) ? [...value] : value]),
-  );
+/** Both added up, as new ones: counters are shared by whom they were given to, and never changed. */
+export function sumOf(one: Counters, other: Counters): Counters {
+  const sum = { ...one };
+  for (const [name, value] of Object.entries(other)) {
+    const before = one[name];
+    sum[name] = Array.isArray(value) && Array.isArray(before)
+      ? Array.from(value, (each, index) => each + (before[index] ?? 0))
+      : Number(before ?? 0) + Number(value);
+  }
+  return sum;
 }

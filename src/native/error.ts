@@ -70,3 +70,8 @@ export function checked(result: number | bigint, action: () => string): number {
   if (result < 0) throw new NativeError(action(), Number(result));
   return Number(result);
 }
+
+/** The path of what lies beneath a root, for messages. */
+export function pathBeneath(root: { readonly path: string }, relative: string): string {
+  return `${root.path}/${relative}`.replaceAll(/\/+/g, "/");
+}

@@ -1,40 +1,59 @@
-/** Many files that are read again and again, in one call, on descriptors that stay open. */
+/** Many files that are read again and again, of which only those that have changed are handed out. */
 
 import { checked, NativeError } from "./error.ts";
 import type { HostRoot } from "./host_files.ts";
 import { type NativeLibrary, openLibrary } from "./library.ts";
-import { cString, GrowingBuffer, openHandle } from "./memory.ts";
+import { cString, openHandle } from "./memory.ts";
 
 const EBADF = 9;
+/** KPOD_UNCHANGED of native/kpod_files.h. */
+const UNCHANGED = -4096;
 
 /** Files by slot number. Each holds a descriptor until it is removed or the set is closed. */
 export class FileSet implements Disposable {
+  readonly #root: Pick<HostRoot, "path" | "handle">;
   readonly #library: NativeLibrary;
   readonly #handle: bigint;
-  readonly #buffer = new GrowingBuffer();
+  readonly #decoder = new TextDecoder();
   /** By slot, for error messages. */
   readonly #paths: string[] = [];
   #isClosed = false;
 
-  private constructor(library: NativeLibrary, handle: bigint) {
+  private constructor(root: Pick<HostRoot, "path" | "handle">, library: NativeLibrary, handle: bigint) {
+    this.#root = root;
     this.#library = library;
     this.#handle = handle;
   }
 
-  /** Opens a set without files. */
-  static open(): FileSet {
+  /** Opens a set without files, which are all to be beneath `root`; it may be closed when all are added. */
+  static open(root: Pick<HostRoot, "path" | "handle">): FileSet {
     const library = openLibrary();
-    return new FileSet(library, openHandle((out) => library.kpod_file_set_open(out), "open a set of files"));
+    const handle = openHandle((out) => library.kpod_file_set_open(out), "open a set of files");
+    return new FileSet(root, library, handle);
   }
 
   /**
-   * Opens a file beneath `root`, which may be closed afterwards.
+   * Opens a file that the kernel writes as one record: one of a cgroup or of /proc that is no list.
    *
    * @returns Its slot. Slots of removed files are used again.
    */
-  add(root: HostRoot, relative: string): number {
-    const path = `${root.path}/${relative}`;
-    const result = this.#library.kpod_file_set_add(this.#open, root.handle, cString(relative));
+  add(relative: string): number {
+    const result = this.#library.kpod_file_set_add(this.#open, this.#root.handle, cString(relative));
+    return this.#added(result, relative);
+  }
+
+  /**
+   * The same of the file `name` in a directory, of which only the directory stays open: an open file of `/proc/PID` may
+   * hold on to what the process had, such as its mounts and their devices, after its end.
+   */
+  addAnew(directory: string, name: string): number {
+    const { kpod_file_set_add_anew: add } = this.#library;
+    const result = add(this.#open, this.#root.handle, cString(directory), cString(name));
+    return this.#added(result, `${directory}/${name}`);
+  }
+
+  #added(result: number, relative: string): number {
+    const path = `${this.#root.path}/${relative}`;
     const slot = checked(result, () => `open ${path}`);
     this.#paths[slot] = path;
     return slot;
@@ -48,30 +67,46 @@ export class FileSet implements Disposable {
   /**
    * Reads each file from its beginning.
    *
-   * @returns For each slot, in order, the file's bytes, which the next read overwrites, or why it could not be
-   * read: `ENODEV` for a file of a cgroup that is gone, `EBADF` for a slot not in use.
+   * @returns For each slot, in order, the file's text, `undefined` if it is what this gave last, or why it could not be
+   * read: `ENODEV` for a file of a cgroup that is gone, `ESRCH` or `ENOENT` of a process that is, `EBADF` for a slot
+   * not in use.
    */
-  read(slots: readonly number[]): (Uint8Array<ArrayBuffer> | NativeError)[] {
-    const wanted = Uint32Array.from(slots);
-    const lengths = new BigInt64Array(slots.length);
-    const bytes = this.#buffer.fill(
-      (bytes, capacity) =>
-        this.#library.kpod_file_set_read(this.#open, wanted, wanted.length, bytes, capacity, lengths),
-      () => `read ${slots.length} files`,
-    );
-    let end = 0;
-    return Array.from(lengths, (length, index) => {
-      if (length < 0n) return new NativeError(`read ${this.#name(slots[index])}`, Number(length));
-      const start = end;
-      end += Number(length);
-      return bytes.subarray(start, end);
+  refresh(slots: readonly number[]): (string | undefined | NativeError)[] {
+    const lengths = new Int32Array(slots.length);
+    this.#library.kpod_file_set_refresh(this.#open, Uint32Array.from(slots), slots.length, lengths);
+    const results: (string | undefined | NativeError)[] = new Array(slots.length).fill(undefined);
+    const changed: number[] = [];
+    lengths.forEach((length, index) => {
+      if (length >= 0) changed.push(index);
+      else if (length !== UNCHANGED) {
+        results[index] = new NativeError(`read ${this.#name(slots[index])}`, length);
+      }
     });
+    const bytes = this.#contents(changed.map((index) => slots[index] ?? 0), lengths);
+    let end = 0;
+    for (const index of changed) {
+      const start = end;
+      end += lengths[index] ?? 0;
+      results[index] = this.#decoder.decode(bytes.subarray(start, end));
+    }
+    return results;
   }
 
-  /** Like `read`, as text. */
-  readText(slots: readonly number[]): (string | NativeError)[] {
-    const decoder = new TextDecoder();
-    return this.read(slots).map((file) => file instanceof NativeError ? file : decoder.decode(file));
+  /** What these have in them, one after the other. */
+  #contents(slots: readonly number[], lengths: Int32Array): Uint8Array<ArrayBuffer> {
+    const size = lengths.reduce((sum, length) => sum + Math.max(length, 0), 0);
+    const bytes = new Uint8Array(size);
+    const { kpod_file_set_content: copy } = this.#library;
+    checked(
+      copy(this.#open, Uint32Array.from(slots), slots.length, bytes, BigInt(size)),
+      () => `copy ${slots.length} files`,
+    );
+    return bytes;
+  }
+
+  /** The inode that a file which is opened anew had when it was last read. */
+  inode(slot: number): bigint {
+    return this.#library.kpod_file_set_inode(this.#open, slot);
   }
 
   /** Closes all files. */

@@ -44,6 +44,15 @@ export const FILE_SYMBOLS = {
     ],
     result: "i32",
   },
+  kpod_file_set_add_anew: {
+    parameters: [
+      /* struct kpod_file_set *set */ "u64",
+      /* const struct kpod_root *root */ "u64",
+      /* const char *directory */ "buffer",
+      /* const char *name */ "buffer",
+    ],
+    result: "i32",
+  },
   kpod_file_set_remove: {
     parameters: [
       /* struct kpod_file_set *set */ "u64",
@@ -51,16 +60,31 @@ export const FILE_SYMBOLS = {
     ],
     result: "i32",
   },
-  kpod_file_set_read: {
+  kpod_file_set_refresh: {
+    parameters: [
+      /* struct kpod_file_set *set */ "u64",
+      /* const uint32_t *slots */ "buffer",
+      /* uint32_t count */ "u32",
+      /* int32_t *lengths */ "buffer",
+    ],
+    result: "void",
+  },
+  kpod_file_set_content: {
     parameters: [
       /* const struct kpod_file_set *set */ "u64",
       /* const uint32_t *slots */ "buffer",
       /* uint32_t count */ "u32",
       /* uint8_t *buffer */ "buffer",
       /* uint64_t capacity */ "u64",
-      /* int64_t *lengths */ "buffer",
     ],
     result: "i64",
+  },
+  kpod_file_set_inode: {
+    parameters: [
+      /* const struct kpod_file_set *set */ "u64",
+      /* uint32_t slot */ "u32",
+    ],
+    result: "u64",
   },
   kpod_walk: {
     parameters: [
@@ -72,19 +96,9 @@ export const FILE_SYMBOLS = {
     ],
     result: "i64",
   },
-  kpod_all_processes: {
-    parameters: [
-      /* const struct kpod_root *root */ "u64",
-      /* uint8_t *buffer */ "buffer",
-      /* uint64_t capacity */ "u64",
-    ],
-    result: "i64",
-  },
   kpod_processes: {
     parameters: [
       /* const struct kpod_root *root */ "u64",
-      /* const uint32_t *pids */ "buffer",
-      /* uint32_t count */ "u32",
       /* uint8_t *buffer */ "buffer",
       /* uint64_t capacity */ "u64",
     ],
@@ -93,8 +107,9 @@ export const FILE_SYMBOLS = {
   kpod_statfs: {
     parameters: [
       /* const struct kpod_root *root */ "u64",
-      /* const char *relative */ "buffer",
-      /* const char *key */ "buffer",
+      /* const char *texts */ "buffer",
+      /* uint64_t texts_size */ "u64",
+      /* uint32_t count */ "u32",
       /* uint32_t timeout_ms */ "u32",
       /* struct kpod_statfs *out */ "buffer",
     ],

@@ -4,7 +4,8 @@
  */
 
 import { basename, dirname } from "node:path";
-import { checked, NativeError } from "./error.ts";
+import { checked, NativeError, pathBeneath } from "./error.ts";
+import { FileSet } from "./file_set.ts";
 import { type NativeLibrary, openLibrary } from "./library.ts";
 import { cString, GrowingBuffer, openHandle } from "./memory.ts";
 
@@ -28,27 +29,6 @@ export interface ProcessCgroup {
   readonly cgroup: string;
 }
 
-/** A filesystem's size, as `df` counts it. */
-export interface FilesystemSize {
-  readonly capacityBytes: number;
-  readonly freeBytes: number;
-  /** Free to an unprivileged user. */
-  readonly availableBytes: number;
-  readonly files: number;
-  readonly filesFree: number;
-  /** The filesystem's magic number, see statfs(2). */
-  readonly type: number;
-  /** `major:minor` as in `/proc/PID/mountinfo`. */
-  readonly device: string;
-  /** Whether the path that was asked about is a directory. */
-  readonly isDirectory: boolean;
-  /** The mount it led to, as in `/proc/PID/mountinfo`; `undefined` before Linux 5.8. */
-  readonly mountId: number | undefined;
-}
-
-const S_IFMT = 0o170000n;
-const S_IFDIR = 0o040000n;
-
 /** A directory to read beneath. */
 export class HostRoot implements Disposable {
   readonly path: string;
@@ -56,8 +36,7 @@ export class HostRoot implements Disposable {
   readonly #handle: bigint;
   readonly #buffer = new GrowingBuffer();
   #isClosed = false;
-  /** What `statfs` calls under way were given: native code reads it, so nobody may collect it as garbage. */
-  readonly #inFlight = new Set<readonly Uint8Array[]>();
+  #holders = 0;
 
   private constructor(path: string, library: NativeLibrary, handle: bigint) {
     this.path = path;
@@ -105,7 +84,7 @@ export class HostRoot implements Disposable {
     const name = cString(relative);
     return this.#buffer.fill(
       (bytes, capacity) => this.#library.kpod_read_file(this.handle, name, bytes, capacity),
-      () => `read ${this.#full(relative)}`,
+      () => `read ${pathBeneath(this, relative)}`,
     );
   }
 
@@ -119,55 +98,42 @@ export class HostRoot implements Disposable {
     const name = cString(relative);
     const bytes = this.#buffer.fill(
       (bytes, capacity) => this.#library.kpod_walk(this.handle, name, maxDepth, bytes, capacity),
-      () => `walk ${this.#full(relative)}`,
+      () => `walk ${pathBeneath(this, relative)}`,
     );
     return parseDirectories(bytes);
   }
 
+  /** A set for files beneath this root. */
+  fileSet(): FileSet {
+    return FileSet.open(this);
+  }
+
   /**
-   * The processes of a procfs, with their cgroups: all, or of these only. Those that end meanwhile, may not be looked
-   * at or are in no cgroup v2 are left out.
+   * All processes of a procfs, with their cgroups. Those that end meanwhile, may not be looked at or are in no cgroup v2
+   * are left out.
    */
-  processes(pids?: readonly number[]): ProcessCgroup[] {
-    const { kpod_all_processes, kpod_processes } = this.#library;
-    const some = pids && new Uint32Array(pids);
+  processes(): ProcessCgroup[] {
     const bytes = this.#buffer.fill(
-      (bytes, capacity) =>
-        some === undefined
-          ? kpod_all_processes(this.handle, bytes, capacity)
-          : kpod_processes(this.handle, some, some.length, bytes, capacity),
+      (bytes, capacity) => this.#library.kpod_processes(this.handle, bytes, capacity),
       () => `list processes in ${this.path}`,
     );
     return parseProcesses(bytes);
   }
 
-  /**
-   * The size of the filesystem that `relative` lies on. Answers in time even if that filesystem never does.
-   *
-   * @param key Any text that stands for the filesystem. @default the whole path
-   * @throws {NativeError} `ETIMEDOUT` after `timeoutMs`; from then on `EBUSY` at once to calls with the same `key`,
-   * until the filesystem lets go of the earlier one; `EAGAIN` if too many calls hang.
-   */
-  async statfs(
-    relative: string,
-    timeoutMs: number,
-    key: string = this.#full(relative),
-  ): Promise<FilesystemSize> {
-    const handle = this.handle;
-    const texts = [cString(relative), cString(key)] as const;
-    const size = new BigUint64Array(10);
-    this.#inFlight.add(texts);
-    try {
-      const result = await this.#library.kpod_statfs(handle, ...texts, timeoutMs, size);
-      checked(result, () => `statfs ${this.#full(relative)}`);
-    } finally {
-      this.#inFlight.delete(texts);
-      this.#closeWhenIdle();
-    }
-    return filesystemSize(size);
+  /** The native handle, which stays open, though the root may be closed meanwhile, until this is disposed of. */
+  hold(): { readonly handle: bigint } & Disposable {
+    const { handle } = this;
+    this.#holders++;
+    return {
+      handle,
+      [Symbol.dispose]: () => {
+        this.#holders--;
+        this.#closeWhenIdle();
+      },
+    };
   }
 
-  /** Closes the root; calls of `statfs` that are under way still finish. */
+  /** Closes the root, once nobody holds it open. */
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
@@ -179,11 +145,7 @@ export class HostRoot implements Disposable {
   }
 
   #closeWhenIdle(): void {
-    if (this.#isClosed && this.#inFlight.size === 0) this.#library.kpod_root_close(this.#handle);
-  }
-
-  #full(relative: string): string {
-    return `${this.path}/${relative}`.replaceAll(/\/+/g, "/");
+    if (this.#isClosed && this.#holders === 0) this.#library.kpod_root_close(this.#handle);
   }
 }
 
@@ -209,6 +171,18 @@ function parseDirectories(bytes: Uint8Array<ArrayBuffer>): Directory[] {
   return directories;
 }
 
+/**
+ * The path of the cgroup v2 in the text of a PID/cgroup, a line for each hierarchy; `undefined` if it is in none:
+ *
+ * ```text
+ * 1:name=systemd:/
+ * 0::/kubepods.slice/kubepods-pod0f8fad5b_d9cb_469f_a165_70867728950e.slice/cri-containerd-845a5c80….scope
+ * ```
+ */
+export function cgroupPathOf(text: string): string | undefined {
+  return text.split("\n").find((line) => line.startsWith("0::"))?.slice("0::".length);
+}
+
 /** Reads the records of `struct kpod_process` in `native/kpod_files.h`. */
 function parseProcesses(bytes: Uint8Array<ArrayBuffer>): ProcessCgroup[] {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -218,35 +192,9 @@ function parseProcesses(bytes: Uint8Array<ArrayBuffer>): ProcessCgroup[] {
     const pid = view.getUint32(at, true);
     const start = at + 8;
     const end = start + view.getUint32(at + 4, true);
-    processes.push({ pid, cgroup: decoder.decode(bytes.subarray(start, end)) });
+    const cgroup = cgroupPathOf(decoder.decode(bytes.subarray(start, end)));
+    if (cgroup !== undefined) processes.push({ pid, cgroup });
     at = Math.ceil(end / 8) * 8;
   }
   return processes;
-}
-
-/** Reads `struct kpod_statfs` of `native/kpod_files.h`. */
-function filesystemSize(fields: BigUint64Array): FilesystemSize {
-  const [
-    blockSize = 0n,
-    blocks = 0n,
-    free = 0n,
-    available = 0n,
-    files = 0n,
-    filesFree = 0n,
-    type = 0n,
-    device = 0n,
-    mode = 0n,
-    mountId = 0n,
-  ] = fields;
-  return {
-    capacityBytes: Number(blocks * blockSize),
-    freeBytes: Number(free * blockSize),
-    availableBytes: Number(available * blockSize),
-    files: Number(files),
-    filesFree: Number(filesFree),
-    type: Number(type),
-    device: `${device >> 32n}:${device & 0xffff_ffffn}`,
-    isDirectory: (mode & S_IFMT) === S_IFDIR,
-    mountId: mountId === 0n ? undefined : Number(mountId),
-  };
 }

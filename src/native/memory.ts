@@ -14,8 +14,14 @@ const MOST_BYTES = 256 * 1024 * 1024;
  * @throws {NativeError} `EINVAL` if the text contains a NUL, which would cut it short.
  */
 export function cString(text: string): Uint8Array<ArrayBuffer> {
-  if (text.includes("\0")) throw new NativeError(`use ${JSON.stringify(text)}`, EINVAL);
-  return new TextEncoder().encode(text + "\0");
+  return cStrings([text]);
+}
+
+/** The same of several texts, one after the other. */
+export function cStrings(texts: readonly string[]): Uint8Array<ArrayBuffer> {
+  const wrong = texts.find((text) => text.includes("\0"));
+  if (wrong !== undefined) throw new NativeError(`use ${JSON.stringify(wrong)}`, EINVAL);
+  return new TextEncoder().encode(texts.map((text) => `${text}\0`).join(""));
 }
 
 /** Calls a function that stores a handle through its out parameter, and returns the handle: an address. */

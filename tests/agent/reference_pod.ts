@@ -7,6 +7,7 @@ import { createLogger } from "../../src/log.ts";
 import { SLOTS } from "../../src/metrics/histogram.ts";
 import { renderFamilies } from "../../src/metrics/registry.ts";
 import { HostRoot } from "../../src/native/host_files.ts";
+import { filesystemSize } from "../unit/filesystem_size.ts";
 import { FakeKernel } from "../unit/fake_kernel.ts";
 import { kernelFile, LIMITED, PROCESSES, WRITER } from "../unit/kernel_files.ts";
 
@@ -97,7 +98,7 @@ async function writeFiles(directory: string): Promise<bigint> {
   Deno.mkdirSync(`${directory}/proc/${PID}/root`);
   using root = HostRoot.open(`${directory}/proc/${PID}/root`);
   // The mount that this directory is on: another one would not be taken for the container's.
-  const { mountId = 0 } = await root.statfs(".", 1_000, "reference pod");
+  const { mountId = 0 } = await filesystemSize(root, ".");
   write(`proc/${PID}/mountinfo`, `${mountId} 1 254:0 / / rw,relatime - ext4 /dev/vda rw\n`);
   write("sys/dev/block/254:0/uevent", "MAJOR=254\nMINOR=0\nDEVNAME=vda\nDEVTYPE=disk\n");
   return BigInt(Deno.statSync(`${directory}/cgroup/${CGROUP}`).ino ?? 0);

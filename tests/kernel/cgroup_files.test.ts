@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { NativeError } from "../../src/native/error.ts";
-import { FileSet } from "../../src/native/file_set.ts";
 import { HostRoot } from "../../src/native/host_files.ts";
 
 /** Where the cgroup v2 hierarchy is mounted. */
@@ -45,19 +44,32 @@ Deno.test("a cgroup removed while its files are in a set gives ENODEV and harms 
     const files = ["kept/cpu.stat", "gone/cpu.stat", "gone/cgroup.procs", "kept/cgroup.events"];
     for (const pod of ["kept", "gone"]) Deno.mkdirSync(`${mount}/${name}/${pod}`);
     using root = HostRoot.open(mount);
-    using set = FileSet.open();
-    const slots = files.map((file) => set.add(root, `${name}/${file}`));
-    assert.ok(set.readText(slots).every((file) => typeof file === "string"));
+    using set = root.fileSet();
+    const slots = files.map((file) => set.add(`${name}/${file}`));
+    assert.ok(set.refresh(slots).every((file) => typeof file === "string"));
     Deno.removeSync(`${mount}/${name}/gone`);
-    const [cpu, goneCpu, goneProcs, events] = set.readText(slots);
-    assert.match(String(cpu), /^usage_usec \d+\n/);
+    const [cpu, goneCpu, goneProcs, events] = set.refresh(slots);
+    assert.equal(cpu, undefined, "nothing has run in it");
     assert.equal(goneCpu instanceof NativeError && goneCpu.code, "ENODEV");
     assert.equal(goneProcs instanceof NativeError && goneProcs.code, "ENODEV");
-    assert.match(String(events), /^populated 0\n/);
+    assert.equal(events, undefined);
     Deno.mkdirSync(`${mount}/${name}/gone`);
     assert.equal(
-      set.readText(slots)[1] instanceof NativeError,
+      set.refresh(slots)[1] instanceof NativeError,
       true,
       "a new cgroup of that name is another one",
     );
+  }));
+
+Deno.test("one reading of a cgroup's file gets all of it", () =>
+  withCgroup((name, mount) => {
+    const names = [...Deno.readDirSync(`${mount}/${name}`)].map((entry) => entry.name)
+      .filter((file) => /\.(?:stat|pressure|events|current|max)$/.test(file));
+    assert.ok(names.length > 4, names.join());
+    using root = HostRoot.open(mount);
+    using set = root.fileSet();
+    const slots = names.map((file) => set.add(`${name}/${file}`));
+    set.refresh(slots).forEach((text, index) => {
+      assert.equal(text, Deno.readTextFileSync(`${mount}/${name}/${names[index]}`), names[index]);
+    });
   }));

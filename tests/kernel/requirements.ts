@@ -17,6 +17,10 @@ export const needsPrograms = { ignore: !CAN_LOAD };
 export const needsLab = { ignore: !CAN_RUN_LAB };
 /** A filesystem served by the test itself, or by nobody. */
 export const needsFuse = { ignore: !CAN_RUN_LAB || !exists("/dev/fuse") };
+/** A disk in a file. */
+export const needsLoop = {
+  ignore: !CAN_RUN_LAB || !exists("/dev/loop-control") || !["losetup", "mkfs.ext4"].every(isThere),
+};
 /** Controllers in cgroup v2 that containers can have: on a hybrid machine most of them are v1's. */
 export function needsController(...names: readonly string[]): { readonly ignore: boolean } {
   const controllers = CAN_LOAD ? controllersOf(findCgroup2Mount()) : [];

@@ -83,6 +83,21 @@ Deno.test("a cgroup that is not wanted any more has no texts and no descriptors"
   assert.equal(hierarchy.descriptors(), 0);
 });
 
+Deno.test("of a cgroup only the files that are wanted of it are open, until others are", () => {
+  using hierarchy = new Hierarchy();
+  for (const name of ["a", "b"]) hierarchy.write(name, { one: "1\n", two: "2\n" });
+  using files = new CgroupFiles(["one", "two"]);
+  const some = ["two"];
+  for (
+    const [wanted, one, open] of [[some, undefined, 3], [some, undefined, 3], [undefined, "1\n", 4]] as const
+  ) {
+    files.refresh(hierarchy.root, [wanted === undefined ? A : { ...A, files: wanted }, B]);
+    assert.deepEqual([files.text(A.id, "one"), files.text(A.id, "two")], [one, "2\n"]);
+    assert.deepEqual([files.text(B.id, "one"), files.text(B.id, "two")], ["1\n", "2\n"]);
+    assert.equal(hierarchy.descriptors(), open);
+  }
+});
+
 Deno.test("a cgroup that is gone before it was first read harms no other", () => {
   using hierarchy = new Hierarchy();
   hierarchy.write("b", { one: "b\n" });

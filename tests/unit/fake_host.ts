@@ -1,8 +1,13 @@
 /** Processes with mounts, and filesystems that answer, fail or hang, in place of the host's. */
-import type { Root } from "../../src/collectors/filesystem.ts";
 import { NativeError } from "../../src/native/error.ts";
-import type { FilesystemSize } from "../../src/native/host_files.ts";
+import {
+  DirectoryError,
+  type FilesystemSize,
+  type filesystemSizes,
+  type SizeQuestion,
+} from "../../src/native/statfs.ts";
 import { parseMountInfo } from "../../src/parse/mountinfo.ts";
+import { FakeProc } from "./fake_proc.ts";
 
 /** A filesystem by its mount point; by default it has a thousand blocks of a byte. */
 export interface FakeFilesystem {
@@ -18,20 +23,22 @@ export interface FakeFilesystem {
 const [ENOENT, EACCES, EBUSY, ETIMEDOUT] = [2, 13, 16, 110];
 
 export class FakeHost {
+  readonly proc = new FakeProc();
   /** Mount points at which a file is mounted. */
   files: readonly string[] = [];
   /** Mount points asked for their size, in order. */
   readonly asked: string[] = [];
-  openRoots = 0;
-  readonly #mountinfo = new Map<number, string>();
+  /** How many filesystems were asked about at once. */
+  readonly calls: number[] = [];
   readonly #denied = new Set<number>();
+  readonly #ended = new Set<number>();
   readonly #filesystems = new Map<string, FakeFilesystem>();
   readonly #waiting = new Map<string, { key: string; call: PromiseWithResolvers<void> }>();
   /** Keys of calls that have timed out and hang on, by mount point. */
   readonly #hanging = new Map<string, string>();
 
   mountinfo(pid: number, text: string): void {
-    this.#mountinfo.set(pid, text);
+    this.proc.files.set(`${pid}/mountinfo`, text);
   }
 
   mounts(pid: number, lines: readonly string[]): void {
@@ -40,7 +47,12 @@ export class FakeHost {
 
   /** The process has ended. */
   forget(pid: number): void {
-    this.#mountinfo.delete(pid);
+    this.proc.files.delete(`${pid}/mountinfo`);
+  }
+
+  /** It ends when its mounts are known, and before anybody has looked at its root. */
+  end(...pids: readonly number[]): void {
+    for (const pid of pids) this.#ended.add(pid);
   }
 
   deny(...pids: readonly number[]): void {
@@ -82,31 +94,28 @@ export class FakeHost {
     this.#filesystems.delete(mountPoint);
   }
 
-  open(path: string): Root {
-    const pid = Number(/^\/proc\/(\d+)\/root$/.exec(path)?.[1] ?? 0);
-    if (this.#denied.has(pid)) throw new NativeError(`open ${path}`, EACCES);
-    this.openRoots++;
-    let isOpen = true;
-    return {
-      readText: (relative) => this.#readText(relative),
-      statfs: (relative, _, key = "") => this.#statfs(pid, relative, key),
-      close: () => {
-        if (isOpen) this.openRoots--;
-        isOpen = false;
-      },
-    };
-  }
+  /** As `filesystemSizes` does, but for what a test is to decide: when one that never answers has had its time. */
+  readonly measure: typeof filesystemSizes = async (_, questions) => {
+    this.calls.push(questions.length);
+    const sizes: (FilesystemSize | NativeError)[] = [];
+    for (const question of questions) {
+      sizes.push(
+        await this.#statfs(question).catch((error) => {
+          if (error instanceof NativeError) return error;
+          throw error;
+        }),
+      );
+    }
+    return sizes;
+  };
 
-  #readText(relative: string): string {
-    const text = this.#mountinfo.get(Number(/^(\d+)\/mountinfo$/.exec(relative)?.[1]));
-    if (text === undefined) throw new NativeError(`read ${relative}`, ENOENT);
-    return text;
-  }
-
-  async #statfs(pid: number, relative: string, key: string): Promise<FilesystemSize> {
-    if ([...this.#hanging.values()].includes(key)) throw new NativeError(`statfs ${relative}`, EBUSY);
-    if (pid === 0) return this.#size(0, "/proc");
-    const mountPoint = relative === "." ? "/" : `/${relative}`;
+  async #statfs({ directory, path, key }: SizeQuestion): Promise<FilesystemSize> {
+    if ([...this.#hanging.values()].includes(key)) throw new NativeError(`statfs ${path}`, EBUSY);
+    if (directory === ".") return this.#size(0, "/proc");
+    const pid = Number(/^(\d+)\/root$/.exec(directory)?.[1]);
+    if (this.#denied.has(pid)) throw new DirectoryError(`open ${directory}`, EACCES);
+    if (this.#ended.has(pid)) throw new DirectoryError(`open ${directory}`, ENOENT);
+    const mountPoint = path === "." ? "/" : `/${path}`;
     this.asked.push(mountPoint);
     if (this.#filesystems.get(mountPoint)?.answer === "never") {
       const call = Promise.withResolvers<void>();
@@ -119,7 +128,7 @@ export class FakeHost {
   }
 
   #size(pid: number, mountPoint: string): FilesystemSize {
-    const mount = parseMountInfo(this.#mountinfo.get(pid) ?? "").mounts.find((each) =>
+    const mount = parseMountInfo(this.proc.files.get(`${pid}/mountinfo`) ?? "").mounts.find((each) =>
       each.mountPoint === mountPoint
     );
     const { blocks = 1000, mountId = mount?.mountId } = this.#filesystems.get(mountPoint) ?? {};
@@ -127,10 +136,6 @@ export class FakeHost {
       capacityBytes: blocks,
       freeBytes: blocks * 0.3,
       availableBytes: blocks * 0.25,
-      files: 0,
-      filesFree: 0,
-      type: 0,
-      device: mount?.device ?? "",
       isDirectory: !this.files.includes(mountPoint),
       mountId,
     };

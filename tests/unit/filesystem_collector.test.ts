@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { filesystemCollector, type FilesystemCycle } from "../../src/collectors/filesystem.ts";
 import { Processes } from "../../src/collectors/processes.ts";
 import { type FakeFilesystem, FakeHost } from "./fake_host.ts";
-import { FakeProc, liveCgroup, processCycle } from "./fake_proc.ts";
+import { liveCgroup, processCycle } from "./fake_proc.ts";
 import { kernelFile, PROCESSES } from "./kernel_files.ts";
 
 /** Patience of the tests: what is to come in time is there at once. */
@@ -21,12 +21,12 @@ function setUp(containers: Readonly<Record<string, number>> = { main: 7 }, capab
   const lines: string[] = [];
   const log = (level: string) => (message: string, fields: object = {}) =>
     void lines.push(`${level} ${message} ${Object.values(fields).join(" ")}`);
-  const proc = new FakeProc();
+  const { proc, measure } = host;
   const processes = new Processes(proc);
-  const collector = filesystemCollector("/proc", processes, { info: log("info"), warn: log("warn") }, {
+  const collector = filesystemCollector(proc, processes, { info: log("info"), warn: log("warn") }, {
     waitMs: WAIT_MS,
     status: () => `CapEff:\t${capabilities}\n`,
-    open: (path) => host.open(path),
+    measure,
   });
   const targets = Object.keys(containers).map((container) => ({
     podUid: "u",
@@ -43,7 +43,6 @@ function setUp(containers: Readonly<Record<string, number>> = { main: 7 }, capab
     /** Runs a cycle; returns `container mountpoint capacity usage available`, in order. */
     async collect(of: FilesystemCycle = cycle): Promise<string[]> {
       const families = await collector.collect({ ...of });
-      assert.equal(host.openRoots, 0, "a root was left open");
       const [capacity, usage, available] = families.map((family) => {
         assert.ok(family.type !== "histogram");
         return family.samples;
@@ -281,4 +280,96 @@ Deno.test("however many filesystems hang, no more calls are made than may, and l
   assert.equal(lines.filter((line) => line.startsWith("warn too many")).length, 1);
   for (const path of dead) host.release(path);
   assert.equal((await collect()).length, 2 + dead.length, "all places are free again");
+});
+
+Deno.test("all local filesystems are asked about at once, remote ones and what lies behind them by themselves", async () => {
+  const { host, collect } = setUp({ one: 7, two: 8 });
+  const mounts = (pid: number) => [
+    `1 0 0:${pid} / / rw - overlay overlay rw`,
+    `2 1 0:1${pid} / /tmp rw - tmpfs tmpfs rw`,
+    "3 1 0:99 / /nfs rw - nfs4 s:/ rw",
+    "4 3 8:1 /v /nfs/v rw - ext4 /dev/x rw",
+  ];
+  for (const pid of [7, 8]) host.mounts(pid, mounts(pid));
+  assert.equal((await collect()).length, 2 * 4);
+  assert.deepEqual(host.calls.toSorted(), [1, 1, 4]);
+});
+
+Deno.test("a local filesystem that does not answer is left out, told when it hangs on, and shown when it does", async () => {
+  const { host, lines, collect, timeouts } = setUp({ one: 7, two: 8 });
+  host.mounts(7, ["1 0 0:7 / / rw - overlay overlay rw", "2 1 8:1 /v /v rw - ext4 /dev/x rw"]);
+  host.mounts(8, ["1 0 0:8 / / rw - overlay overlay rw", "3 1 8:1 /w /w rw - ext4 /dev/x rw"]);
+  host.set("/v", { answer: "never" });
+  host.set("/w", { answer: "never" });
+  const rest = ["one / 1000 700 250", "two / 1000 700 250"];
+  const hung = collect();
+  await new Promise((resolve) => setTimeout(resolve, PAUSE));
+  const [dead = ""] = ["/v", "/w"].filter((path) => host.asked.includes(path));
+  host.timeOut(dead);
+  assert.deepEqual(await hung, rest, "of one filesystem only one is asked about while it hangs");
+  assert.equal(host.asked.filter((path) => path === "/v" || path === "/w").length, 1);
+  assert.deepEqual(lines, [], "it may have been slow for once");
+  for (let cycle = 0; cycle < 3; cycle++) assert.deepEqual(await collect(), rest);
+  assert.equal(lines.length, 1, lines.join("\n"));
+  assert.match(
+    lines[0] ?? "",
+    /^warn filesystem does not answer: left out until it does n p (one|two) \/[vw] ext4$/,
+  );
+  assert.equal(await timeouts(), 1);
+  host.release(dead);
+  host.set("/v", {});
+  host.set("/w", {});
+  assert.equal((await collect()).length, 4);
+  assert.match(lines[1] ?? "", /^info filesystem answers again n p (one|two) \/[vw] ext4$/);
+  host.calls.length = 0;
+  assert.equal((await collect()).length, 4);
+  assert.deepEqual(host.calls, [4], "it is asked about with the others again");
+});
+
+Deno.test("a local filesystem that was slow for once is asked by itself, then with the others again", async () => {
+  const { host, lines, collect, timeouts } = setUp();
+  host.mounts(7, [ROOT, "2 1 8:1 / /v rw - ext4 /dev/x rw"]);
+  host.set("/v", { answer: "never" });
+  const slow = collect();
+  await new Promise((resolve) => setTimeout(resolve, PAUSE));
+  host.timeOut("/v");
+  await slow;
+  host.release("/v");
+  for (const calls of [[1, 1], [2]]) {
+    host.calls.length = 0;
+    assert.deepEqual(await collect(), ["main / 1000 700 250", "main /v 1000 700 250"]);
+    assert.deepEqual(host.calls, calls);
+  }
+  assert.deepEqual([lines, await timeouts()], [[], 0]);
+});
+
+Deno.test("what a container that cannot be looked into shares with another is shown of that one", async () => {
+  const shared = "2 1 0:50 / /shared rw - tmpfs tmpfs rw";
+  for (const hinder of ["deny", "end"] as const) {
+    for (const pid of [7, 8]) {
+      const { host, collect } = setUp({ one: 7, two: 8 });
+      for (const each of [7, 8]) host.mounts(each, [`1 0 0:${each} / / rw - overlay overlay rw`, shared]);
+      host[hinder](pid);
+      const other = pid === 7 ? "two" : "one";
+      assert.deepEqual(await collect(), [`${other} / 1000 700 250`, `${other} /shared 1000 700 250`]);
+    }
+  }
+});
+
+Deno.test("mounts that come, go and take another's place are seen in the next cycle", async () => {
+  const { host, collect } = setUp();
+  const [data, other] = ["2 1 0:2 / /data rw - tmpfs tmpfs rw", "3 1 0:3 / /data rw - tmpfs tmpfs rw"];
+  const steps: [string[], string[]][] = [
+    [[ROOT], ["/"]],
+    [[ROOT, data], ["/", "/data"]],
+    [[ROOT, other], ["/", "/data"]],
+    [[ROOT], ["/"]],
+    [[ROOT, "4 1 0:4 / /longer rw - tmpfs tmpfs rw", other], ["/", "/data", "/longer"]],
+  ];
+  for (const [mounts, expected] of steps) {
+    host.mounts(7, mounts);
+    for (let cycle = 0; cycle < 2; cycle++) {
+      assert.deepEqual((await collect()).map((row) => row.split(" ")[1]), expected);
+    }
+  }
 });

@@ -2,7 +2,6 @@
 import assert from "node:assert/strict";
 import { interfaceCollector } from "../../src/collectors/interface.ts";
 import { Processes } from "../../src/collectors/processes.ts";
-import { NativeError } from "../../src/native/error.ts";
 import { FakeProc } from "./fake_proc.ts";
 import { kernelFile, PROCESSES } from "./kernel_files.ts";
 import { cgroup, GRACE_MS, NodeStory, pod } from "./node_story.ts";
@@ -117,8 +116,9 @@ for (const [what, sandboxPids, mainPids, present] of PROCESSES_OF) {
     run(sandbox, ...sandboxPids);
     run(main, ...mainPids);
     for (const pid of [7, 8, 100]) files.set(`${pid}/net/dev`, netDev({ eth0: [pid] }));
+    files.set("1/net/dev", netDev({ eth0: [1] }));
     const networks = [[1, 10n], [7, 11n], [8, 11n], [100, 10n]] as const;
-    for (const [pid, id] of networks) proc.directories.set(`${pid}/net/stat`, id);
+    for (const [pid, id] of networks) proc.inodes.set(`${pid}/net/dev`, id);
     assert.deepEqual(cycle(), present.map((pid) => `eth0 ${pid}`));
   });
 }
@@ -140,6 +140,17 @@ Deno.test("a pod without a process keeps its last values, and goes on from them 
   assert.deepEqual(cycle("tx_drops"), ["eth0 11", "net1 0"], "all counters of an interface are new at once");
   files.set("9/net/dev", netDev({ eth0: [15, 6], net1: [61, 0] }));
   assert.deepEqual(cycle(), ["eth0 115", "net1 61"]);
+});
+
+Deno.test("a namespace that is told from the one before by nothing but its number goes on from the total", () => {
+  const { proc, files, run, sandbox, cycle } = setUp();
+  run(sandbox, 7);
+  files.set("7/net/dev", netDev({ eth0: [0] }));
+  proc.inodes.set("7/net/dev", 10n).set("1/net/dev", 10n);
+  files.set("1/net/dev", netDev({ eth0: [0] }));
+  assert.deepEqual(cycle(), [], "it is in the host's network as yet");
+  proc.inodes.set("7/net/dev", 11n);
+  assert.deepEqual(cycle(), ["eth0 0"]);
 });
 
 Deno.test("an interface that is gone is absent, and goes on from its total when it is back", () => {
@@ -181,8 +192,6 @@ Deno.test("a pod is forgotten when its grace is over", () => {
 Deno.test("a file that may not be read is an error, not an absence", () => {
   const { proc, run, sandbox, cycle } = setUp();
   run(sandbox, 13);
-  proc.readText = () => {
-    throw new NativeError("read 13/net/dev", 13);
-  };
+  proc.denied.add("13/net/dev");
   assert.throws(() => cycle(), { name: "NativeError", code: "EACCES" });
 });

@@ -1,6 +1,6 @@
 /** Which process of a container is looked at, and how seldom all processes of the node are. */
 import assert from "node:assert/strict";
-import { ownCgroup, Processes } from "../../src/collectors/processes.ts";
+import { ownCgroup, type Process, Processes } from "../../src/collectors/processes.ts";
 import { NativeError } from "../../src/native/error.ts";
 import { FakeProc, liveCgroup, processCycle } from "./fake_proc.ts";
 
@@ -18,11 +18,11 @@ function setUp({ own }: { own?: bigint } = {}) {
 }
 
 /** The process that is looked at. */
-const pid = (number: number) => number;
+const pid = (process: Process) => process.pid;
 
 /** Reads of a process as of one that has ended, or is otherwise refused. */
 function refusing(refused: readonly number[], errno = 2) {
-  return (pid: number) => {
+  return ({ pid }: Process) => {
     if (refused.includes(pid)) throw new NativeError(`read ${pid}`, errno);
     return pid;
   };
@@ -136,6 +136,31 @@ Deno.test("a process that goes to a cgroup below its container's is kept", () =>
   proc.put(`/${SLICE}/${A}/init.scope`, 7);
   assert.equal(processes.look(processCycle(LIVE), 1n, pid), 7);
   assert.equal(proc.walks, 1);
+});
+
+Deno.test("a process is the same one to those who look until it has left its container", () => {
+  const { proc, processes } = setUp();
+  const process = (id: bigint) => processes.look(processCycle(LIVE), id, (process) => process);
+  const first = process(1n);
+  assert.equal(process(1n), first);
+  proc.put("/system.slice", 7);
+  proc.put(`/${SLICE}/${A}`, 70);
+  const second = process(1n);
+  assert.notEqual(second, first);
+  proc.put("/system.slice", 70);
+  proc.put(`/${SLICE}/${A}`, 7);
+  assert.notEqual(process(1n), first, "it may be another one under the same number");
+});
+
+Deno.test("no more files are open than processes are known", () => {
+  const { proc, processes } = setUp();
+  proc.put(`/${SLICE}/${A}`, 70, 71, 72);
+  for (const pids of [[], [7], [7, 70, 71]]) {
+    for (const id of [1n, 2n]) processes.look(processCycle(LIVE), id, refusing(pids));
+    assert.equal(proc.open, 2);
+  }
+  processes.look(processCycle(LIVE.slice(1)), 2n, pid);
+  assert.equal(proc.open, 1);
 });
 
 Deno.test("where processes end between two steps the next one is looked at", () => {

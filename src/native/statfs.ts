@@ -1,0 +1,86 @@
+/** Sizes of filesystems, any of which may never answer. */
+import { checked, NativeError, pathBeneath } from "./error.ts";
+import type { HostRoot } from "./host_files.ts";
+import { openLibrary } from "./library.ts";
+import { cStrings } from "./memory.ts";
+
+/** A path whose filesystem's size is asked for. */
+export interface SizeQuestion {
+  /** What the path is beneath, as seen from a root: it may be a magic link such as `PID/root`. */
+  readonly directory: string;
+  readonly path: string;
+  /** Any text that stands for the filesystem. */
+  readonly key: string;
+}
+
+/** A filesystem's size, as `df` counts it. */
+export interface FilesystemSize {
+  readonly capacityBytes: number;
+  readonly freeBytes: number;
+  /** Free to an unprivileged user. */
+  readonly availableBytes: number;
+  /** Whether the path that was asked about is a directory. */
+  readonly isDirectory: boolean;
+  /** The mount it led to, as in `/proc/PID/mountinfo`; `undefined` before Linux 5.8. */
+  readonly mountId: number | undefined;
+}
+
+/** The directory that a path is beneath could not be opened. */
+export class DirectoryError extends NativeError {}
+
+/** Members of `struct kpod_statfs` of `native/kpod_files.h`, all of them doubles. */
+const MEMBERS = 7;
+
+/** What calls under way were given: native code uses it, so nobody may collect it as garbage. */
+const inFlight = new Set<readonly ArrayBufferView[]>();
+
+/**
+ * The sizes of the filesystems that paths lie on, in order, asked one after the other in a thread of their own.
+ *
+ * @param root What their directories are seen from; it may be closed meanwhile.
+ * @param timeoutMs How long a filesystem may take; all of them together ten times that.
+ * @returns For each its size, or why there is none: `ETIMEDOUT` for one that takes too long; from then on `EBUSY` for
+ * those of the same key, until it lets go; `EAGAIN` if too many hang, or all together take too long.
+ */
+export async function filesystemSizes(
+  root: Pick<HostRoot, "path" | "hold">,
+  questions: readonly SizeQuestion[],
+  timeoutMs: number,
+): Promise<(FilesystemSize | NativeError)[]> {
+  const texts = cStrings(questions.flatMap(({ directory, path, key }) => [directory, path, key]));
+  const sizes = new Float64Array(MEMBERS * questions.length);
+  const buffers = [texts, sizes];
+  using open = root.hold();
+  inFlight.add(buffers);
+  try {
+    const { kpod_statfs } = openLibrary();
+    const size = BigInt(texts.length);
+    const result = await kpod_statfs(open.handle, texts, size, questions.length, timeoutMs, sizes);
+    checked(result, () => `ask for the sizes of ${questions.length} filesystems`);
+  } finally {
+    inFlight.delete(buffers);
+  }
+  return questions.map((question, index) => sizeOf(sizes, MEMBERS * index, root, question));
+}
+
+function sizeOf(
+  members: Float64Array,
+  first: number,
+  root: { readonly path: string },
+  { directory, path }: SizeQuestion,
+): FilesystemSize | NativeError {
+  const member = (index: number) => members[first + index] ?? 0;
+  const error = member(0);
+  if (error !== 0) {
+    return member(1) !== 0
+      ? new DirectoryError(`open ${pathBeneath(root, directory)}`, error)
+      : new NativeError(`statfs ${pathBeneath(root, `${directory}/${path}`)}`, error);
+  }
+  return {
+    capacityBytes: member(2),
+    freeBytes: member(3),
+    availableBytes: member(4),
+    isDirectory: member(5) !== 0,
+    mountId: member(6) === 0 ? undefined : member(6),
+  };
+}
