@@ -17,12 +17,17 @@ struct {
 	__type(value, struct cpu_sched_value);
 } cpu_sched SEC(".maps");
 
-/* What a task had waited in all when it last got a CPU, in ns. */
+struct scheduled_task {
+	/* What it had waited in all when it last got a CPU, in ns. */
+	u64 waited_ns;
+	struct attribution attribution;
+};
+
 struct {
 	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, int);
-	__type(value, u64);
+	__type(value, struct scheduled_task);
 } cpu_sched_tasks SEC(".maps");
 
 static const struct cpu_sched_value cpu_sched_zero = {};
@@ -32,72 +37,92 @@ static __always_inline struct cpu_sched_value *cpu_sched_entry(struct container 
 	return entry(&cpu_sched, &container.id, &cpu_sched_zero, CPU_SCHED, container);
 }
 
-/* The scheduler calls with interrupts off, so what follows has this CPU's copy of a value to
- * itself. */
-static __always_inline void switched_out(struct container container)
-{
-	struct cpu_sched_value *value = cpu_sched_entry(container);
-
-	if (value)
-		value->context_switches++;
-}
-
 /*
  * How long a task that is about to run has waited, by the run queue's clock, which sched_info is
  * kept by. What it waited on other CPUs before it was moved here is in run_delay already, with all
- * its earlier waits; so that is remembered from one run to the next.
+ * its earlier waits; so that is remembered from one run to the next. What is remembered of a task
+ * that is not `known` yet begins as `first`.
  */
-static __always_inline u64 waited_ns(struct task_struct *task, u64 queued)
+static __always_inline u64 waited_ns(struct task_struct *task, u64 queued,
+				     struct scheduled_task *known, struct scheduled_task *first)
 {
 	/* Set for tasks of every scheduling class wherever CPU cgroups exist; a per-CPU symbol
 	 * needs KALLSYMS_ALL. */
-	u64 here = task->se.cfs_rq->rq->clock - queued, total, waited, *before;
+	u64 here = task->se.cfs_rq->rq->clock - queued, total, waited;
 
 	/* Clocks of two CPUs may disagree a little. */
 	if ((s64)here < 0)
 		here = 0;
 	total = task->sched_info.run_delay + here;
-	before = task_value(&cpu_sched_tasks, task, false, NULL);
-	if (before) {
-		waited = total - *before;
-		*before = total;
+	if (known) {
+		waited = total - known->waited_ns;
+		known->waited_ns = total;
 		return waited;
 	}
-	if (!task_value(&cpu_sched_tasks, task, false, &total))
+	first->waited_ns = total;
+	if (!task_value(&cpu_sched_tasks, task, false, first))
 		count_update_error(CPU_SCHED_TASKS);
 	/* A task's first run has no waits before it; one that is older than these programs has
 	 * unknown ones. */
 	return task->sched_info.pcount ? here : total;
 }
 
-static __always_inline void switched_in(struct task_struct *task, struct container container)
+/* The scheduler calls with interrupts off, so what follows has this CPU's copy of a value to
+ * itself, and what is remembered of the two tasks. */
+static __always_inline void switched_out(struct task_struct *task, struct cgroup *cgroup)
 {
-	u64 queued = task->sched_info.last_queued, waited;
-	struct cpu_sched_value *value;
-	u32 slot;
+	struct scheduled_task *known = task_value(&cpu_sched_tasks, task, false, NULL);
+	struct attribution unknown = {};
+	struct container container =
+	    attributed(known ? &known->attribution : &unknown, cgroup, false);
+	struct cpu_sched_value *value = container.id ? cpu_sched_entry(container) : NULL;
 
-	if (!queued)
+	if (value)
+		value->context_switches++;
+}
+
+static __always_inline void count_wait(struct cpu_sched_value *value, u64 ns)
+{
+	u32 slot = histogram_slot(ns);
+
+	if (slot < HISTOGRAM_SLOTS)
+		value->runqueue_latency_slots[slot]++;
+	value->runqueue_latency_ns += ns;
+}
+
+/* `switches` is 1 if a task of the same cgroup makes way, which then need not be looked up, else 0.
+ */
+static __always_inline void switched_in(struct task_struct *task, struct cgroup *cgroup,
+					u64 switches)
+{
+	struct scheduled_task *known = task_value(&cpu_sched_tasks, task, false, NULL), first = {};
+	struct container container =
+	    attributed(known ? &known->attribution : &first.attribution, cgroup, false);
+	u64 queued = task->sched_info.last_queued, waited = 0;
+	struct cpu_sched_value *value;
+
+	if (!container.id)
 		return;
-	waited = waited_ns(task, queued);
+	/* Remembered even if there is no room to count it. */
+	if (queued)
+		waited = waited_ns(task, queued, known, &first);
 	value = cpu_sched_entry(container);
 	if (!value)
 		return;
-	slot = histogram_slot(waited);
-	if (slot < HISTOGRAM_SLOTS)
-		value->runqueue_latency_slots[slot]++;
-	value->runqueue_latency_ns += waited;
+	value->context_switches += switches;
+	if (queued)
+		count_wait(value, waited);
 }
 
 SEC("tp_btf/sched_switch")
 int BPF_PROG(sched_switch, bool preempt, struct task_struct *prev, struct task_struct *next)
 {
-	struct container from = container_of_task(prev, false), to;
+	struct cgroup *from = cgroup_of_task(prev, false), *to = cgroup_of_task(next, false);
 
-	if (from.id)
-		switched_out(from);
-	to = container_of_task(next, false);
-	if (to.id)
-		switched_in(next, to);
+	if (to != from && !is_outside(from, false))
+		switched_out(prev, from);
+	if (!is_outside(to, false))
+		switched_in(next, to, to == from);
 	return 0;
 }
 

@@ -154,12 +154,41 @@ static __always_inline struct container container_of_cgroup(struct cgroup *cgrou
 	return (struct container){.id = id_of_cgroup(found, probed), .address = (u64)found};
 }
 
+static __always_inline struct cgroup *cgroup_of_task(struct task_struct *task, bool probed)
+{
+	return probed ? BPF_CORE_READ(task, cgroups, dfl_cgrp) : task->cgroups->dfl_cgrp;
+}
+
 static __always_inline struct container container_of_task(struct task_struct *task, bool probed)
 {
-	struct cgroup *cgroup =
-	    probed ? BPF_CORE_READ(task, cgroups, dfl_cgrp) : task->cgroups->dfl_cgrp;
+	return container_of_cgroup(cgroup_of_task(task, probed), probed);
+}
 
-	return container_of_cgroup(cgroup, probed);
+/* Whether a cgroup is too near the hierarchy's root to be in a container, as most of a host's are.
+ */
+static __always_inline bool is_outside(struct cgroup *cgroup, bool probed)
+{
+	return kubepods_level && FIELD(probed, cgroup, level) < (int)kubepods_level + 2;
+}
+
+/* The container that was found for a cgroup. The kernel gives no serial number twice, and 0 only to
+ * the root. */
+struct attribution {
+	u64 serial;
+	struct container container;
+};
+
+/* The container of a cgroup: the one that is remembered, or found now and remembered. */
+static __always_inline struct container attributed(struct attribution *known, struct cgroup *cgroup,
+						   bool probed)
+{
+	u64 serial = FIELD(probed, cgroup, self.serial_nr);
+
+	if (known->serial != serial) {
+		known->container = container_of_cgroup(cgroup, probed);
+		known->serial = serial;
+	}
+	return known->container;
 }
 
 /* Writes down what a container and its pod are called, so that user space can tell when both are

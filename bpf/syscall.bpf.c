@@ -37,6 +37,8 @@ struct call {
 	u64 number;
 	/* Set from its interruption to the handler or the next call: one of the codes above. */
 	u64 interruption;
+	/* Of the task's cgroup, which it may leave at any time. */
+	struct attribution attribution;
 };
 
 struct {
@@ -57,19 +59,23 @@ static __always_inline struct syscall_value *syscall_entry(struct container cont
 
 static __always_inline int entered(struct task_struct *task, bool probed, u64 number)
 {
-	static const struct call no_call = {};
+	struct cgroup *cgroup = cgroup_of_task(task, probed);
 	struct syscall_value *value;
+	struct call first = {}, *call;
 	struct container container;
-	struct call *call;
 
-	container = container_of_task(task, probed);
-	if (!container.id || is_compat_task(task, probed))
+	if (is_outside(cgroup, probed) || is_compat_task(task, probed))
+		return 0;
+	call = task_value(&syscall_tasks, task, probed, NULL);
+	container = attributed(call ? &call->attribution : &first.attribution, cgroup, probed);
+	if (!container.id)
 		return 0;
 	value = syscall_entry(container, number);
 	if (!value)
 		return 0;
 	ADD(value->count, 1);
-	call = task_value(&syscall_tasks, task, probed, &no_call);
+	if (!call)
+		call = task_value(&syscall_tasks, task, probed, &first);
 	if (!call) {
 		count_update_error(SYSCALL_TASKS);
 		return 0;
@@ -92,13 +98,14 @@ int BPF_PROG(sys_enter, struct pt_regs *regs, long number)
 
 static __always_inline int left(struct task_struct *task, bool probed, u64 number, long result)
 {
-	struct container container = container_of_task(task, probed);
+	struct cgroup *cgroup = cgroup_of_task(task, probed);
 	struct syscall_value *value;
+	struct container container;
 	struct call *call;
 	u64 latency;
 	u32 slot;
 
-	if (!container.id)
+	if (is_outside(cgroup, probed))
 		return 0;
 	call = task_value(&syscall_tasks, task, probed, NULL);
 	/* Entered before these programs were attached, or as a child that returns from its parent's
@@ -107,7 +114,8 @@ static __always_inline int left(struct task_struct *task, bool probed, u64 numbe
 		return 0;
 	latency = bpf_ktime_get_ns() - call->entered_ns;
 	call->entered_ns = 0;
-	value = syscall_entry(container, number);
+	container = attributed(&call->attribution, cgroup, probed);
+	value = container.id ? syscall_entry(container, number) : NULL;
 	if (!value)
 		return 0;
 	if (result <= -ERESTARTSYS && result >= -ERESTART_RESTARTBLOCK)

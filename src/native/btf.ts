@@ -189,10 +189,19 @@ export class Btf {
     return {
       name: type.name,
       size: type.sizeOrType,
-      members: type.members.map((member) =>
-        [member.name, this.#scalar(member.type), member.value / 8] as const
-      ),
+      members: this.#members(type),
     };
+  }
+
+  /** A record's members; those of a record in it are called `outer_inner`. */
+  #members(record: Type, prefix = "", offset = 0, depth = 0): [string, ScalarLayout, number][] {
+    return record.members.flatMap(({ name, type, value }) => {
+      const [path, at] = [prefix + name, offset + value / 8];
+      const inner = this.#resolve(type, depth);
+      return inner.kind === KIND.struct
+        ? this.#members(inner, `${path}_`, at, depth + 1)
+        : [[path, this.#scalar(type), at]];
+    });
   }
 
   #scalar(id: number, depth = 0): ScalarLayout {

@@ -48,7 +48,32 @@ export const LAYOUTS = {
   },
   "cpu_sched_tasks": {
     "key": "s32",
-    "value": "u64",
+    "value": {
+      "name": "scheduled_task",
+      "size": 32,
+      "members": [
+        [
+          "waited_ns",
+          "u64",
+          0,
+        ],
+        [
+          "attribution_serial",
+          "u64",
+          8,
+        ],
+        [
+          "attribution_container_id",
+          "u64",
+          16,
+        ],
+        [
+          "attribution_container_address",
+          "u64",
+          24,
+        ],
+      ],
+    },
   },
   "oom": {
     "key": "u64",
@@ -138,7 +163,7 @@ export const LAYOUTS = {
     "key": "s32",
     "value": {
       "name": "call",
-      "size": 24,
+      "size": 48,
       "members": [
         [
           "entered_ns",
@@ -154,6 +179,21 @@ export const LAYOUTS = {
           "interruption",
           "u64",
           16,
+        ],
+        [
+          "attribution_serial",
+          "u64",
+          24,
+        ],
+        [
+          "attribution_container_id",
+          "u64",
+          32,
+        ],
+        [
+          "attribution_container_address",
+          "u64",
+          40,
         ],
       ],
     },

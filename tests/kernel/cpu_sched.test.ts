@@ -97,6 +97,9 @@ Deno.test(
     agrees(
       await sched.during(container, [workload.pid], async () => {
         for (let moves = 0; moves < 60;) moves += await moveWhile(workload.go(30));
+        // A thread that is moved just as it falls asleep waits in the scheduler's account, in the programs' from its
+        // next run on.
+        await workload.go(1);
       }),
     );
   },

@@ -74,6 +74,22 @@ const LAYOUTS: readonly (readonly [title: string, value: number, types: readonly
     [U64, [INT, "unsigned int", 4, 0, [32]], [STRUCT, "pair", 16, 2, ["first", 2, 0, "second", 1, 64]]],
     { name: "pair", size: 16, members: [["first", "u32", 0], ["second", "u64", 8]] },
   ],
+  [
+    "a record in a record",
+    3,
+    [U64, [STRUCT, "pair", 16, 2, ["one", 1, 0, "two", 1, 64]], [
+      STRUCT,
+      "outer",
+      24,
+      2,
+      ["first", 1, 0, "rest", 2, 64],
+    ]],
+    {
+      name: "outer",
+      size: 24,
+      members: [["first", "u64", 0], ["rest_one", "u64", 8], ["rest_two", "u64", 16]],
+    },
+  ],
 ];
 
 for (const [title, value, types, layout] of LAYOUTS) {
@@ -147,6 +163,7 @@ const MALFORMED: readonly (readonly [title: string, raw: Uint8Array, message: Re
   ["a value of a type that is not there", map(1, 99, U64), /no type 99/],
   ["a typedef of itself", map(1, 2, U64, [TYPEDEF, "ouroboros", 2]), /refers to itself/],
   ["an array of itself", map(1, 2, U64, [ARRAY, "", 0, 0, [2, 1, 2]]), /refers to itself/],
+  ["a record of itself", map(1, 2, U64, [STRUCT, "doll", 8, 1, ["inner", 2, 0]]), /refers to itself/],
   ["a pointer as value", map(1, 2, U64, [POINTER, "", 1]), /neither a number nor an array/],
   ["a floating-point value", map(1, 2, U64, [FLOAT, "double", 8]), /double is neither/],
   [
