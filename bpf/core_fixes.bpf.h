@@ -59,14 +59,14 @@ struct sock___tagged {
 
 #define SOCK_CGROUP_TAGS 3
 
-static __always_inline struct container container_of_sock(struct sock *sk)
+static __always_inline struct container container_of_sock(struct sock *sk, bool probed)
 {
 	struct cgroup *cgroup;
 	u64 tagged;
 
 	if (bpf_core_field_exists(struct sock_cgroup_data, cgroup)) {
-		cgroup = sk->sk_cgrp_data.cgroup;
-		return cgroup ? container_of_cgroup(cgroup, false) : no_container;
+		cgroup = FIELD(probed, sk, sk_cgrp_data.cgroup);
+		return cgroup ? container_of_cgroup(cgroup, probed) : no_container;
 	}
 	tagged = BPF_CORE_READ((struct sock___tagged *)sk, sk_cgrp_data.val);
 	if (!tagged || tagged & SOCK_CGROUP_TAGS)

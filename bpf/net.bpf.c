@@ -33,7 +33,7 @@ static const struct tcp_value tcp_zero = {};
 
 static __always_inline struct container container_of_socket(struct sock *sk)
 {
-	return sk->sk_protocol == IPPROTO_TCP ? container_of_sock(sk) : no_container;
+	return sk->sk_protocol == IPPROTO_TCP ? container_of_sock(sk, false) : no_container;
 }
 
 static __always_inline struct tcp_value *tcp_entry(struct container container)
@@ -58,6 +58,15 @@ SEC("tp_btf/sock_send_length")
 int BPF_PROG(sock_send_length, struct sock *sk, int bytes)
 {
 	return bytes > 0 ? sent(container_of_socket(sk), bytes) : 0;
+}
+
+/* The same by way of perf, for kernels that preempt programs: see syscall.bpf.c. */
+SEC("tp/sock/sock_send_length")
+int sock_send_length_perf(struct trace_event_raw_sock_msg_length *event)
+{
+	if (event->ret <= 0 || event->protocol != IPPROTO_TCP)
+		return 0;
+	return sent(container_of_sock((struct sock *)event->sk, true), event->ret);
 }
 
 /*

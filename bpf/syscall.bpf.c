@@ -86,14 +86,30 @@ static __always_inline int entered(struct task_struct *task, bool probed, u64 nu
 	return 0;
 }
 
-SEC("tp_btf/sys_enter")
-int BPF_PROG(sys_enter, struct pt_regs *regs, long number)
+static __always_inline int current_entered(u64 number)
 {
-	if ((u64)number >= MAX_SYSCALLS || !tracked[number])
+	if (number >= MAX_SYSCALLS || !tracked[number])
 		return 0;
 	if (HAS_CURRENT_TASK)
 		return entered(bpf_get_current_task_btf(), false, number);
 	return entered((struct task_struct *)bpf_get_current_task(), true, number);
+}
+
+SEC("tp_btf/sys_enter")
+int BPF_PROG(sys_enter, struct pt_regs *regs, long number)
+{
+	return current_entered(number);
+}
+
+/*
+ * The programs with _perf do the same, called by way of perf, which turns preemption off. They are
+ * for kernels that may preempt the others: while one is, the kernel skips that program's events on
+ * that CPU.
+ */
+SEC("tp/raw_syscalls/sys_enter")
+int sys_enter_perf(struct trace_event_raw_sys_enter *event)
+{
+	return current_entered(event->id);
 }
 
 static __always_inline int left(struct task_struct *task, bool probed, u64 number, long result)
@@ -129,16 +145,25 @@ static __always_inline int left(struct task_struct *task, bool probed, u64 numbe
 	return 0;
 }
 
-SEC("tp_btf/sys_exit")
-int BPF_PROG(sys_exit, struct pt_regs *regs, long result)
+static __always_inline int current_left(u64 number, long result)
 {
-	u64 number = syscall_number(regs);
-
 	if (number >= MAX_SYSCALLS || !tracked[number])
 		return 0;
 	if (HAS_CURRENT_TASK)
 		return left(bpf_get_current_task_btf(), false, number, result);
 	return left((struct task_struct *)bpf_get_current_task(), true, number, result);
+}
+
+SEC("tp_btf/sys_exit")
+int BPF_PROG(sys_exit, struct pt_regs *regs, long result)
+{
+	return current_left(syscall_number(regs), result);
+}
+
+SEC("tp/raw_syscalls/sys_exit")
+int sys_exit_perf(struct trace_event_raw_sys_exit *event)
+{
+	return current_left(event->id, event->ret);
 }
 
 /*
@@ -168,16 +193,25 @@ static __always_inline int interrupted(struct task_struct *task, bool probed, u6
 	return 0;
 }
 
-SEC("tp_btf/signal_deliver")
-int BPF_PROG(signal_deliver, int signal, struct kernel_siginfo *info, struct k_sigaction *action)
+static __always_inline int current_interrupted(u64 handler, u64 flags)
 {
-	u64 flags = action->sa.sa_flags;
-
-	if ((u64)action->sa.sa_handler <= SIG_IGN)
+	if (handler <= SIG_IGN)
 		return 0;
 	if (HAS_CURRENT_TASK)
 		return interrupted(bpf_get_current_task_btf(), false, flags);
 	return interrupted((struct task_struct *)bpf_get_current_task(), true, flags);
+}
+
+SEC("tp_btf/signal_deliver")
+int BPF_PROG(signal_deliver, int signal, struct kernel_siginfo *info, struct k_sigaction *action)
+{
+	return current_interrupted((u64)action->sa.sa_handler, action->sa.sa_flags);
+}
+
+SEC("tp/signal/signal_deliver")
+int signal_deliver_perf(struct trace_event_raw_signal_deliver *event)
+{
+	return current_interrupted(event->sa_handler, event->sa_flags);
 }
 
 /* Only where tasks cannot hold values themselves. */

@@ -177,6 +177,27 @@ struct tcp_skb_cb {
 	u16 tcp_gso_segs;
 };
 
+/* The records of tracepoints, as perf has them. */
+struct trace_event_raw_sys_enter {
+	long id;
+};
+
+struct trace_event_raw_sys_exit {
+	long id;
+	long ret;
+};
+
+struct trace_event_raw_signal_deliver {
+	unsigned long sa_handler;
+	unsigned long sa_flags;
+};
+
+struct trace_event_raw_sock_msg_length {
+	const void *sk;
+	u16 protocol;
+	int ret;
+};
+
 struct msghdr;
 struct page;
 struct request_sock;

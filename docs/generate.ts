@@ -7,7 +7,7 @@ import { type Descriptor, POD_LABELS } from "../src/metrics/descriptor.ts";
 import { histogramBounds } from "../src/metrics/histogram.ts";
 import { PROCESS } from "../src/metrics/process.ts";
 import { CYCLE, DISCOVERY, PROGRAMS } from "../src/metrics/self.ts";
-import { type SignalName, SIGNALS } from "../src/native/signals.ts";
+import { type Rung, type SignalName, SIGNALS } from "../src/native/signals.ts";
 import { type CollectorName, PROFILES } from "../src/profiles.ts";
 import { LICENSES_PAGE, licensesPage } from "./licenses.ts";
 import { table, wrapped } from "./markdown.ts";
@@ -148,11 +148,12 @@ function factsOf({ type, name, labels, signal }: Group["metrics"][number], note:
 
 /** The programs that deliver a signal, best first. */
 function hooksOf(signal: SignalName): string {
-  const rungs = SIGNALS.find(({ name }) => name === signal)?.rungs ?? [];
-  return rungs.map(({ hook, programs }) =>
-    `${programs.map((program) => `\`${program}\``).join(", ")} (${hook})`
-  )
-    .join(", else ");
+  const rungs: readonly Rung[] = SIGNALS.find(({ name }) => name === signal)?.rungs ?? [];
+  return rungs.map(({ hook, programs, wherePreempted }) =>
+    `${programs.map((program) => `\`${program}\``).join(", ")} (${hook}${
+      wherePreempted ? ", where the kernel preempts programs" : ""
+    })`
+  ).join(", else ");
 }
 
 /** As GitHub makes anchors of headings. */

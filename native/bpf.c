@@ -14,13 +14,14 @@
 #include "bpf_object.h"
 #include "kpod.h"
 
+static const char kernel_btf[] = "/sys/kernel/btf/vmlinux";
+
 KPOD_EXPORT int kpod_bpf_open(const char *path, struct kpod_bpf **object)
 {
-	static const char btf[] = "/sys/kernel/btf/vmlinux";
 	/* With this named, a type that the kernel lacks is not looked for in its modules as well,
 	 * which takes CAP_SYS_ADMIN, and without it libbpf 1.1 gives up. */
 	LIBBPF_OPTS(bpf_object_open_opts, options,
-		    .btf_custom_path = access(btf, R_OK) ? NULL : btf);
+		    .btf_custom_path = access(kernel_btf, R_OK) ? NULL : kernel_btf);
 	struct kpod_bpf *opened;
 	int cpus;
 
@@ -152,6 +153,21 @@ KPOD_EXPORT int kpod_bpf_resize_map(struct kpod_bpf *object, const char *map, ui
 KPOD_EXPORT int kpod_bpf_has_task_storage(void)
 {
 	return libbpf_probe_bpf_map_type(BPF_MAP_TYPE_TASK_STORAGE, NULL);
+}
+
+KPOD_EXPORT int kpod_bpf_preempts_programs(void)
+{
+	/* What guards tracepoints (include/linux/tracepoint.h) since they need not turn preemption
+	 * off. */
+	static const char guard[] = "class_srcu_fast_notrace_t";
+	struct btf *btf = btf__parse(kernel_btf, NULL);
+	int found;
+
+	if (!btf)
+		return -errno;
+	found = btf__find_by_name_kind(btf, guard, BTF_KIND_TYPEDEF) > 0;
+	btf__free(btf);
+	return found;
 }
 
 KPOD_EXPORT int kpod_bpf_make_hash(struct kpod_bpf *object, const char *map, uint32_t key_size,

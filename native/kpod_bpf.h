@@ -47,6 +47,9 @@ int kpod_bpf_enable_program(struct kpod_bpf *object, const char *program, uint32
 int kpod_bpf_resize_map(struct kpod_bpf *object, const char *map, uint32_t max_entries);
 /* Whether tasks can hold values of tracing programs (since Linux 5.11): 1 or 0. */
 int kpod_bpf_has_task_storage(void);
+/* Whether programs on tracepoints may be preempted (since Linux 7.0), and the kernel then skips
+ * their events on that CPU: 1, 0, or -errno where the kernel's BTF cannot be read. */
+int kpod_bpf_preempts_programs(void);
 /* Makes a map of values that tasks or sockets hold a plain hash. */
 int kpod_bpf_make_hash(struct kpod_bpf *object, const char *map, uint32_t key_size,
 		       uint32_t max_entries);

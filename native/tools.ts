@@ -53,28 +53,49 @@ export const FOREIGN_TOOLS: readonly Tool[] = [
 
 export const FORMAT_TOOLS: readonly Tool[] = [{ provides: "clang-format", package: "clang-format" }];
 
-/**
- * Makes sure that all `tools` are there: installs what is missing by apt when running as root on a Debian-like
- * system, and says so; elsewhere prints what to install and exits with status 1.
- */
+/** Tools that are not there and cannot be installed; the message says what to do. */
+export class MissingTools extends Error {
+  override readonly name = "MissingTools";
+}
+
+/** As `installTools`, but instead of throwing it prints what to install and exits with status 1. */
 export async function ensureTools(...lists: readonly (readonly Tool[])[]): Promise<void> {
+  try {
+    await installTools(...lists);
+  } catch (error) {
+    if (!(error instanceof MissingTools)) throw error;
+    console.error(error.message);
+    Deno.exit(1);
+  }
+}
+
+/**
+ * Makes sure that all tools are there: installs what is missing by apt when running as root on a Debian-like system,
+ * and says so.
+ *
+ * @throws {MissingTools} where that is not possible.
+ */
+export async function installTools(...lists: readonly (readonly Tool[])[]): Promise<void> {
   const missing = lists.flat().filter((tool) => !isThere(tool.provides));
   if (missing.length === 0) return;
   const packages = [...new Set(missing.map((tool) => tool.package))];
   const names = missing.map((tool) => tool.provides).join(", ");
   const install = ["apt-get", "install", "--yes", "--no-install-recommends", ...packages];
   if (Deno.uid() !== 0 || !isThere("apt-get")) {
-    console.error(`Cannot find ${names}. Install the packages that have them, on Debian or Ubuntu by:`);
-    console.error(`  sudo ${install.join(" ")}`);
-    Deno.exit(1);
+    throw new MissingTools(
+      `Cannot find ${names}. Install the packages that have them, on Debian or Ubuntu by:\n  sudo ${
+        install.join(" ")
+      }`,
+    );
   }
   console.error(`Cannot find ${names}: installing ${packages.join(", ")}`);
   await apt("update", "--quiet=2");
   await apt(...install.slice(1), "--quiet=2");
   const still = missing.filter((tool) => !isThere(tool.provides));
   if (still.length > 0) {
-    console.error(`Cannot find ${still.map((tool) => tool.provides).join(", ")} even after installing`);
-    Deno.exit(1);
+    throw new MissingTools(
+      `Cannot find ${still.map((tool) => tool.provides).join(", ")} even after installing`,
+    );
   }
 }
 
@@ -93,7 +114,8 @@ export async function unpackTools(tools: readonly Tool[], directory: string): Pr
       `Cannot find ${missing.map((tool) => tool.provides).join(", ")}: unpacking ${packages.join(", ")}`,
     );
     await Deno.mkdir(directory, { recursive: true });
-    if (Deno.uid() === 0) await apt("update", "--quiet=2");
+    // With the lists that there are it may be downloaded all the same.
+    if (Deno.uid() === 0) await apt("update", "--quiet=2").catch(() => {});
     const { success } = await new Deno.Command("apt-get", {
       args: ["download", "--quiet=2", ...packages],
       cwd: directory,
@@ -114,10 +136,7 @@ async function apt(...args: string[]): Promise<void> {
     stdin: "null",
     stdout: "null",
   }).output();
-  if (!success) {
-    console.error(`Cannot install: "apt-get ${args.join(" ")}" failed`);
-    Deno.exit(1);
-  }
+  if (!success) throw new MissingTools(`Cannot install: "apt-get ${args.join(" ")}" failed`);
 }
 
 /** Whether a program is on PATH, or a file at an absolute path. */

@@ -60,7 +60,9 @@ export const SELF_NOTES: Notes = {
     ],
   },
   kpod_bpf_program_misses_total: {
-    mind: "The kernel's `recursion_misses`: what a program lost because it interrupted itself.",
+    mind:
+      "The kernel's `recursion_misses`: what a program lost because it interrupted itself, or was preempted " +
+      "(from Linux 7.0 on, see [kernels.md](kernels.md#newer-kernels-lose-events-where-programs-are-preempted)).",
     ask: [
       "Which programs miss events?",
       "sum by (program) (increase(kpod_bpf_program_misses_total[1h])) > 0",

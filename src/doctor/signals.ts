@@ -21,7 +21,15 @@ const REMEDIES: readonly (readonly [reason: RegExp, advice: string])[] = [
 const OTHERWISE =
   "its metrics are absent, and all others served; the agent logs the same reason when it starts";
 
-/** One finding for each signal. That none of them works is a failure of each, one that does not is a warning. */
+const MOUNT_TRACEFS =
+  "mount tracefs at /sys/kernel/tracing: in a pod the node's, read-only, as manifests/tracefs does";
+const ALLOW_PERF_EVENTS =
+  "allow perf_event_open: by kernel.perf_event_paranoid of at most 2, and by the pod's seccomp profile";
+
+/**
+ * One finding for each signal. That none of them works is a failure of each; one that does not, or may miss events, is
+ * a warning.
+ */
 export function signals(states: readonly ProgramState[]): Finding[] {
   const names = [...new Set(states.map(({ signal }) => signal))];
   const isAttached = ({ state }: ProgramState) => state === "attached";
@@ -29,11 +37,17 @@ export function signals(states: readonly ProgramState[]): Finding[] {
   return names.map((name) => {
     const own = states.filter(({ signal }) => signal === name);
     const programs = `${own.map(({ program }) => program).join(", ")} (${own[0]?.hook})`;
-    if (own.every(isAttached)) return ok(`signal ${name}`, `${programs} attached`);
+    if (own.every(isAttached)) return attached(`signal ${name}`, programs, own[0]?.mayMiss ?? "");
     const reason = own.find((state) => !isAttached(state))?.reason ?? "";
     const advice = REMEDIES.find(([pattern]) => pattern.test(reason))?.[1] ?? OTHERWISE;
     return report(`signal ${name}`, `${programs} unavailable: ${reason}`, advice);
   });
+}
+
+function attached(check: string, programs: string, mayMiss: string): Finding {
+  if (mayMiss === "") return ok(check, `${programs} attached`);
+  const found = `${programs} attached, but misses what the kernel skips while it preempts them: ${mayMiss}`;
+  return warn(check, found, mayMiss.includes("tracefs") ? MOUNT_TRACEFS : ALLOW_PERF_EVENTS);
 }
 
 /** A restarted container takes a place more until its old counts are folded in. */

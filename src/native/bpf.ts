@@ -244,6 +244,14 @@ export function hasTaskStorage(): boolean {
   return openLibrary().kpod_bpf_has_task_storage() !== 0;
 }
 
+/**
+ * Whether the kernel may preempt programs on tracepoints, and meanwhile skips their events; where that cannot be told,
+ * loading will tell why.
+ */
+export function preemptsPrograms(): boolean {
+  return openLibrary().kpod_bpf_preempts_programs() === 1;
+}
+
 /** The version of libbpf in use, as `v1.1`. */
 export function libbpfVersion(): string {
   const buffer = new Uint8Array(64);

@@ -45,6 +45,7 @@ export const BPF_SYMBOLS = {
     result: "i32",
   },
   kpod_bpf_has_task_storage: { parameters: [], result: "i32" },
+  kpod_bpf_preempts_programs: { parameters: [], result: "i32" },
   kpod_bpf_make_hash: {
     parameters: [
       /* struct kpod_bpf *object */ "u64",

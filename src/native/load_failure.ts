@@ -12,6 +12,10 @@ const SAYINGS: readonly (readonly [said: RegExp, means: (...groups: string[]) =>
     /failed to find kernel BTF type ID of '(.+?)'/,
     (name) => `the kernel has no tracepoint or function ${name}`,
   ],
+  [
+    /failed to determine tracepoint '(.+?)' perf event ID: (.+)/,
+    (event, error) => `tracefs (/sys/kernel/tracing) does not tell of ${event}: ${error}`,
+  ],
   [/^libbpf: elf: (?!failed to open)/m, () => `the file is not an eBPF object: run "deno task build"`],
   // The verifier's last word comes before its statistics.
   [/^(.+)\nprocessed \d+ insns/m, (complaint) => `the kernel's verifier refuses it: ${complaint}`],

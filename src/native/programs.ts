@@ -1,6 +1,23 @@
 /** Loads the eBPF programs: chooses a rung for every signal, and reads maps whichever object they are in. */
 import { join } from "node:path";
-import { BpfObject, type Entry, hasTaskStorage, type MapInfo, type ProgramInfo } from "./bpf.ts";
+import {
+  BpfObject,
+  type Entry,
+  hasTaskStorage,
+  type MapInfo,
+  preemptsPrograms,
+  type ProgramInfo,
+} from "./bpf.ts";
+import {
+  type Chosen,
+  everyMap,
+  everyProgram,
+  first,
+  ladderOf,
+  mapsOf,
+  programsOf,
+  signalOf,
+} from "./ladders.ts";
 import { COUNTED_MAPS, LAYOUTS } from "./layouts.gen.ts";
 import { reasonOf } from "./load_failure.ts";
 import {
@@ -33,6 +50,12 @@ export interface ProgramOptions {
    * @default what this kernel can
    */
   readonly localStorage?: boolean;
+  /**
+   * Whether the kernel may preempt programs on tracepoints.
+   *
+   * @default what this kernel does
+   */
+  readonly preempted?: boolean;
 }
 
 /** How one program of one signal fares. */
@@ -43,6 +66,8 @@ export interface ProgramState {
   readonly state: "attached" | "unavailable";
   /** Why it is unavailable; empty otherwise. */
   readonly reason: string;
+  /** Where the kernel may skip events of it: why no hook is taken whose events are not skipped; empty otherwise. */
+  readonly mayMiss: string;
 }
 
 interface LoadedObject {
@@ -67,8 +92,12 @@ export class Programs implements Disposable {
 
   /** Loads and attaches what works; what does not is in `states` with the reason, and harms nothing else. */
   constructor(wanted: ProgramOptions) {
-    // To ask takes the kernel making a map.
-    const options = { ...wanted, localStorage: wanted.localStorage ?? hasTaskStorage() };
+    // To ask takes the kernel making a map, and reading its types.
+    const options = {
+      ...wanted,
+      localStorage: wanted.localStorage ?? hasTaskStorage(),
+      preempted: wanted.preempted ?? preemptsPrograms(),
+    };
     const states: ProgramState[] = [];
     for (const name of OBJECTS) {
       const wanted = SIGNALS.filter((signal) =>
@@ -152,53 +181,48 @@ export class Programs implements Disposable {
   #load(name: ObjectName, signals: readonly Signal[], options: Settled): ProgramState[] {
     const ladders = new Map(signals.map((signal) => [signal, ladderOf(signal, options)]));
     let chosen = new Map([...ladders].map(([signal, ladder]) => [signal, first(ladder)]));
-    const reasons = new Map<Signal, string>();
+    const refused = new Map<Rung, string>();
     try {
       this.#keep(name, chosen, options);
     } catch {
       // Something of it does not work here: find out what, signal by signal and rung by rung.
       chosen = new Map();
       for (const [signal, ladder] of ladders) {
-        const tried = this.#probe(name, signal, ladder, options);
-        if (typeof tried === "string") reasons.set(signal, tried);
-        else chosen.set(signal, tried);
+        const rung = this.#probe(name, signal, ladder, options, refused);
+        if (rung !== undefined) chosen.set(signal, rung);
       }
       try {
         if (chosen.size > 0) this.#keep(name, chosen, options);
       } catch (error) {
-        for (const signal of chosen.keys()) reasons.set(signal, reasonOf(error));
+        for (const rung of chosen.values()) refused.set(rung, reasonOf(error));
       }
     }
-    return [...ladders].flatMap(([signal, ladder]) => {
-      const rung = chosen.get(signal) ?? first(ladder);
-      const reason = reasons.get(signal) ?? "";
-      const state = reason === "" ? "attached" as const : "unavailable" as const;
-      return programsOf(rung, options).map((program) => ({
-        signal: signal.name as SignalName,
-        program,
-        hook: rung.hook,
-        state,
-        reason,
-      }));
-    });
+    return [...ladders].flatMap(([signal, ladder]) =>
+      statesOf(signal, ladder, chosen.get(signal), refused, options)
+    );
   }
 
   #keep(name: ObjectName, chosen: Chosen, options: Settled): void {
     this.#objects.set(name, { object: this.#attached(name, chosen, options), maps: mapsOf(chosen) });
   }
 
-  /** The first rung that works by itself, or why none does. */
-  #probe(name: ObjectName, signal: Signal, ladder: readonly Rung[], options: Settled): Rung | string {
-    const reasons: string[] = [];
-    for (const rung of ladder) {
+  /** The first rung that works by itself, if one does; why those before it do not goes into `refused`. */
+  #probe(
+    name: ObjectName,
+    signal: Signal,
+    ladder: readonly Rung[],
+    options: Settled,
+    refused: Map<Rung, string>,
+  ): Rung | undefined {
+    return ladder.find((rung) => {
       try {
         this.#attached(name, new Map([[signal, rung]]), options).close();
-        return rung;
+        return true;
       } catch (error) {
-        reasons.push(reasonOf(error));
+        refused.set(rung, reasonOf(error));
+        return false;
       }
-    }
-    return unique(reasons).join("; ");
+    });
   }
 
   /** Opens, loads and attaches an object with just these programs. */
@@ -206,11 +230,7 @@ export class Programs implements Disposable {
     const object = new BpfObject(join(options.directory, `${name}.bpf.o`));
     try {
       object.useLayouts(LAYOUTS);
-      const hooks = new Map(
-        [...chosen.values()].flatMap((rung) =>
-          programsOf(rung, options).map((program) => [program, rung.hook] as const)
-        ),
-      );
+      const hooks = new Map([...chosen.values()].flatMap((rung) => programsOf(rung, options)));
       for (const program of everyProgram(name)) object.enableProgram(program, hooks.has(program));
       const maps = mapsOf(chosen);
       for (const map of everyMap(name)) object.enableMap(map, maps.includes(map));
@@ -264,58 +284,27 @@ function roomIn(map: string, { maxCgroups, syscalls }: Settled): number {
 }
 
 /** Options with what this kernel can in the place of what was left open. */
-type Settled = ProgramOptions & { readonly localStorage: boolean };
+type Settled = ProgramOptions & { readonly localStorage: boolean; readonly preempted: boolean };
 
-type Chosen = ReadonlyMap<Signal, Rung>;
-
-function ladderOf(signal: Signal, { rungs = {} }: Settled): readonly Rung[] {
-  const wanted = rungs[signal.name as SignalName];
-  if (wanted === undefined) return signal.rungs;
-  const found = signal.rungs.filter(({ programs }) => programs.includes(wanted));
-  if (found.length > 0) return found;
-  throw new Error(`Cannot choose ${wanted} for signal ${signal.name}: none of its rungs has that program`);
-}
-
-function programsOf({ programs, cleaners = [] }: Rung, options: Settled): readonly string[] {
-  return options.localStorage ? programs : [...programs, ...cleaners];
-}
-
-function mapsOf(chosen: Chosen): readonly string[] {
-  return unique([...chosen].flatMap(([{ maps }, { maps: more = [] }]) => [...maps, ...more]));
-}
-
-function everyProgram(name: ObjectName): readonly string[] {
-  return unique(
-    signalsOf(name).flatMap(({ rungs }) =>
-      rungs.flatMap(({ programs, cleaners = [] }) => [...programs, ...cleaners])
-    ),
-  );
-}
-
-function everyMap(name: ObjectName): readonly string[] {
-  return unique(
-    signalsOf(name).flatMap(({ maps, rungs }) => [...maps, ...rungs.flatMap(({ maps: more = [] }) => more)]),
-  );
-}
-
-function signalsOf(name: ObjectName): readonly Signal[] {
-  return SIGNALS.filter(({ object }) => object === name);
-}
-
-function signalOf(name: SignalName): Signal {
-  const signal = SIGNALS.find((candidate) => candidate.name === name);
-  if (signal === undefined) throw new Error(`Cannot find signal ${name}`);
-  return signal;
-}
-
-function first(rungs: readonly Rung[]): Rung {
-  const [rung] = rungs;
-  if (rung === undefined) throw new Error("Cannot choose a hook: the ladder is empty");
-  return rung;
-}
-
-function unique<T>(items: readonly T[]): T[] {
-  return [...new Set(items)];
+/** How a signal's programs fare, by the reasons of all rungs that were refused. */
+function statesOf(
+  signal: Signal,
+  ladder: readonly Rung[],
+  chosen: Rung | undefined,
+  refused: ReadonlyMap<Rung, string>,
+  options: Settled,
+): ProgramState[] {
+  const isAttached = chosen !== undefined && !refused.has(chosen);
+  const reasons = (rungs: readonly Rung[]) =>
+    [...new Set(rungs.flatMap((rung) => refused.get(rung) ?? []))].join("; ");
+  return programsOf(chosen ?? first(ladder), options).map(([program, hook]) => ({
+    signal: signal.name as SignalName,
+    program,
+    hook,
+    state: isAttached ? "attached" : "unavailable",
+    reason: isAttached ? "" : reasons(chosen === undefined ? ladder : [chosen]),
+    mayMiss: isAttached ? reasons(ladder.filter(({ wherePreempted }) => wherePreempted)) : "",
+  }));
 }
 
 function bytesOf(array: Uint32Array<ArrayBuffer> | BigUint64Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {

@@ -7,7 +7,7 @@ export const OBJECTS = ["cpu_sched", "net", "mem", "syscall"] as const;
 export type ObjectName = (typeof OBJECTS)[number];
 
 /** How a program gets called; the programs of a kprobe may be called at the function's return as well. */
-export type Hook = "tp_btf" | "perf_event" | "fentry" | "fexit" | "kprobe";
+export type Hook = "tp_btf" | "tracepoint" | "perf_event" | "fentry" | "fexit" | "kprobe";
 
 /** One way to get a signal: all of its programs, or it does not work. */
 export interface Rung {
@@ -15,8 +15,10 @@ export interface Rung {
   readonly programs: readonly string[];
   /** Maps that its programs use beside the signal's. */
   readonly maps?: readonly string[];
-  /** What cleans up after it where tasks and sockets cannot hold values. */
+  /** What cleans up after it where tasks and sockets cannot hold values, by `tp_btf`. */
   readonly cleaners?: readonly string[];
+  /** Whether it is only for kernels that may preempt `tp_btf` programs, and meanwhile skip their events. */
+  readonly wherePreempted?: boolean;
 }
 
 export interface Signal {
@@ -28,6 +30,9 @@ export interface Signal {
 }
 
 const tracepoints = (...programs: string[]): Rung => ({ hook: "tp_btf", programs });
+
+/** The same by way of perf: with preemption off, but dearer, and in need of tracefs. */
+const unpreempted = (...programs: string[]): Rung => ({ hook: "tracepoint", programs, wherePreempted: true });
 
 export const SIGNALS = [
   {
@@ -41,6 +46,7 @@ export const SIGNALS = [
     object: "net",
     maps: ["tcp"],
     rungs: [
+      unpreempted("sock_send_length_perf"),
       tracepoints("sock_send_length"),
       // Kernels without that tracepoint (before 6.3) have both functions. What kernel TLS sends is missed.
       { hook: "fexit", programs: ["tcp_sendmsg_fexit", "tcp_sendpage_fexit"] },
@@ -104,10 +110,13 @@ export const SIGNALS = [
     name: "syscall",
     object: "syscall",
     maps: ["syscall", "syscall_tasks"],
-    rungs: [{
-      ...tracepoints("sys_enter", "sys_exit", "signal_deliver"),
-      cleaners: ["syscall_task_free"],
-    }],
+    rungs: [
+      {
+        ...unpreempted("sys_enter_perf", "sys_exit_perf", "signal_deliver_perf"),
+        cleaners: ["syscall_task_free"],
+      },
+      { ...tracepoints("sys_enter", "sys_exit", "signal_deliver"), cleaners: ["syscall_task_free"] },
+    ],
   },
 ] as const satisfies readonly Signal[];
 

@@ -1,6 +1,6 @@
 /** Clusters to test in: one of the test's own, made by kind or minikube, or one that is there already. */
-import { must, type Run, type RunOptions } from "./commands.ts";
-import { CannotRun, type ClusterTool, type Engine } from "./tools.ts";
+import { CannotRun, must, type Run, type RunOptions } from "../commands.ts";
+import type { ClusterTool, Engine } from "./tools.ts";
 
 /** Of the clusters that the test makes. */
 export const CLUSTER_NAME = "kpod-metrics-test";

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { parseAllDocuments } from "yaml";
 import { PROFILES } from "../../src/profiles.ts";
 import { AGENT } from "./checks.ts";
-import { Interrupted, NOT_FOUND, type Outcome, type Run } from "./commands.ts";
+import { Interrupted, NOT_FOUND, type Outcome, type Run } from "../commands.ts";
 import { exposition } from "./fake_exposition.ts";
 import { Report } from "./report.ts";
 import { readFlags, runTest } from "./run.ts";

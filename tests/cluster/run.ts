@@ -10,17 +10,10 @@ import { setTimeout as pause } from "node:timers/promises";
 import { VERSION } from "../../src/version.ts";
 import { AGENT } from "./checks.ts";
 import { type Cluster, CLUSTER_NAME, currentCluster, ownCluster } from "./clusters.ts";
-import { Interrupted, must, processRunner, type Run } from "./commands.ts";
+import { CannotRun, Interrupted, must, processRunner, type Run } from "../commands.ts";
 import { Report } from "./report.ts";
 import { showAgents, type Test, testCluster } from "./steps.ts";
-import {
-  CannotRun,
-  chooseEngine,
-  chooseTool,
-  CLUSTER_TOOLS,
-  type ClusterTool,
-  requireKubectl,
-} from "./tools.ts";
+import { chooseEngine, chooseTool, CLUSTER_TOOLS, type ClusterTool, requireKubectl } from "./tools.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url)).replace(/\/$/, "");
 const MANIFESTS = `${ROOT}/manifests`;

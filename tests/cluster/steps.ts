@@ -10,7 +10,7 @@ import {
   podProblems,
   versionProblems,
 } from "./checks.ts";
-import { Interrupted, must, type Run } from "./commands.ts";
+import { Interrupted, must, type Run } from "../commands.ts";
 import { expositionProblems, type Served, unmovedProblems } from "./exposition_checks.ts";
 import type { Report } from "./report.ts";
 

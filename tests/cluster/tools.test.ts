@@ -1,7 +1,7 @@
 /** What the cluster test takes of what is installed, and what it says where something is missing. */
 import assert from "node:assert/strict";
-import { NOT_FOUND, type Run } from "./commands.ts";
-import { CannotRun, chooseEngine, chooseTool, requireKubectl } from "./tools.ts";
+import { CannotRun, NOT_FOUND, type Run } from "../commands.ts";
+import { chooseEngine, chooseTool, requireKubectl } from "./tools.ts";
 
 /** A machine with these programs; an error is the last line of what one that does not work says. */
 function machine(installed: Readonly<Record<string, "works" | string>>): Run {

@@ -1,14 +1,9 @@
 /** What the test needs on this machine, and whether it is here. */
-import { NOT_FOUND, type Run } from "./commands.ts";
+import { CannotRun, NOT_FOUND, type Run } from "../commands.ts";
 
 export const CLUSTER_TOOLS = ["kind", "minikube"] as const;
 export type ClusterTool = (typeof CLUSTER_TOOLS)[number];
 export type Engine = "docker" | "podman";
-
-/** This machine lacks what the test needs: no check has been made, and nothing is known of the agent. */
-export class CannotRun extends Error {
-  override readonly name = "CannotRun";
-}
 
 /** A container engine that works here. */
 export async function chooseEngine(run: Run): Promise<Engine> {

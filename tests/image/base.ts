@@ -4,14 +4,9 @@
  * image is made of files copied out of it, and so does not.
  */
 import { dirname } from "node:path";
+import { isThere } from "../../native/tools.ts";
+import { type Archive, debianArchives, mirrorOf } from "../archive.ts";
 import { run, runContained } from "./commands.ts";
-
-/** A distribution's archive, as apt's sources name it. */
-export interface Archive {
-  readonly uri: string;
-  /** `bookworm`, `bookworm-updates`. */
-  readonly suite: string;
-}
 
 /** The base image that a Dockerfile's stages are made from. */
 export function baseOf(dockerfile: string): { readonly name: string; readonly suite: string } {
@@ -68,30 +63,18 @@ async function makeTar(tar: string, suite: string, uri: string): Promise<void> {
 }
 
 /** This machine's archives of a suite, the suite itself first. */
-async function archivesOf(suite: string): Promise<Archive[]> {
-  let archives = await debianArchives();
-  if (archives.length === 0) {
-    await run("apt-get", ["update", "--quiet=2"]);
-    archives = await debianArchives();
-  }
-  const [any] = archives;
-  if (any === undefined) {
-    throw new Error(
-      "Cannot make a stand-in for the base image: got no archive of Debian's from `apt-get indextargets`; " +
-        "run this on Debian, or build the image with an engine that pulls its base, as `docker build .`",
-    );
-  }
+async function archivesOf(suite: string): Promise<readonly Archive[]> {
+  const archives = await debianArchives();
   const own = archives.filter((archive) => archive.suite.startsWith(suite));
-  if (!own.some((archive) => archive.suite === suite)) return [{ uri: any.uri, suite }];
-  return own.toSorted((one, other) => one.suite.length - other.suite.length);
-}
-
-async function debianArchives(): Promise<Archive[]> {
-  const format = "$(ORIGIN)\t$(REPO_URI)\t$(RELEASE)\t$(COMPONENT)";
-  const text = await run("apt-get", ["indextargets", "--format", format, "Created-By: Packages"]);
-  return text.split("\n").map((line) => line.split("\t")).flatMap((
-    [origin, uri = "", suite = "", component],
-  ) => origin === "Debian" && component === "main" ? [{ uri, suite }] : []);
+  if (own.some((archive) => archive.suite === suite)) {
+    return own.toSorted((one, other) => one.suite.length - other.suite.length);
+  }
+  const uri = mirrorOf(archives);
+  if (uri !== undefined) return [{ uri, suite }];
+  throw new Error(
+    "Cannot make a stand-in for the base image: got no archive of Debian's from `apt-get indextargets`; " +
+      "run this on Debian, or build the image with an engine that pulls its base, as `docker build .`",
+  );
 }
 
 /** How apt reaches its archives: proxies and the like. */
@@ -116,12 +99,7 @@ async function certificateAuthorities(): Promise<string | undefined> {
 }
 
 async function npmSetting(name: string): Promise<string> {
-  try {
-    return (await run("npm", ["config", "get", name])).trim();
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return "";
-    throw error;
-  }
+  return isThere("npm") ? (await run("npm", ["config", "get", name])).trim() : "";
 }
 
 function ignoreMissing(error: unknown): void {

@@ -51,7 +51,7 @@ async function openStore(): Promise<Buildah> {
       `--runroot=${IMAGE_DIRECTORY}/run`,
       `--storage-driver=${driver}`,
       ...args,
-    ], { BUILDAH_ISOLATION: "chroot" });
+    ]);
   const overlay = withDriver("overlay");
   // The other one copies all files for each step, but works everywhere.
   return await overlay("info").then(() => overlay, () => withDriver("vfs"));

@@ -39,6 +39,14 @@ function hasNetem(): boolean {
   return isThere("tc") && new Deno.Command("unshare", { args, stderr: "null" }).outputSync().success;
 }
 
+/** The names and numbers of the kernel's events, in a mount namespace of one's own. */
+export const needsTracefs = { ignore: !CAN_LOAD || !hasTracefs() };
+
+function hasTracefs(): boolean {
+  const args = ["--mount", "mount", "-t", "tracefs", "tracefs", "/sys/kernel/tracing"];
+  return new Deno.Command("unshare", { args, stderr: "null" }).outputSync().success;
+}
+
 /** Programs compiled by the test itself. */
 export const needsCompiler = { ignore: !CAN_LOAD || !isThere("clang") };
 

@@ -1,4 +1,5 @@
 /** The driver of one process of `workload.c`: it sends lines and reads the process's own exact counts. */
+import { linesOf } from "../lines.ts";
 
 const PROGRAM = new URL("./build/workload", import.meta.url).pathname;
 
@@ -152,14 +153,5 @@ function spawn(args: string[]): Deno.ChildProcess {
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
     throw new Error(`Cannot start ${PROGRAM}: it is not there; run \`deno task build\``, { cause: error });
-  }
-}
-
-async function* linesOf(stream: ReadableStream<Uint8Array>): AsyncGenerator<string, undefined> {
-  let held = "";
-  for await (const text of stream.pipeThrough(new TextDecoderStream())) {
-    const lines = (held + text).split("\n");
-    held = lines.pop() ?? "";
-    yield* lines;
   }
 }

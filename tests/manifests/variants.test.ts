@@ -91,6 +91,28 @@ function mountsOf(set: IDaemonSet): readonly IVolumeMount[] {
   return agentOf(set).volumeMounts ?? [];
 }
 
+Deno.test("the patch for kernels that preempt programs adds tracefs, read-only, and nothing else", () => {
+  const [patch] = documents("tracefs/patch.yaml");
+  const set = patched(daemonSet(), patch);
+  assert.deepEqual(schemaProblems(set), []);
+  const mount = mountsOf(set).at(-1);
+  assert.deepEqual(mount, {
+    name: "tracefs",
+    mountPath: "/sys/kernel/tracing",
+    readOnly: true,
+    recursiveReadOnly: "IfPossible",
+  });
+  assert.deepEqual(podOf(set).volumes?.at(-1), {
+    name: "tracefs",
+    hostPath: { path: "/sys/kernel/tracing", type: "Directory" },
+  });
+  const back = patched(
+    patched(set, inAgent({ volumeMounts: [{ mountPath: mount?.mountPath, $patch: "delete" }] })),
+    inPod({ volumes: [{ name: "tracefs", $patch: "delete" }] }),
+  );
+  assert.deepEqual(back, daemonSet());
+});
+
 Deno.test("the patch for the profile minimal sets it, whatever the config map says", () => {
   const variables = environment(patched(daemonSet(), documents(MINIMAL)[0]), configMap().data);
   assert.notEqual(configMap().data?.["KPOD_PROFILE"], "minimal");

@@ -34,7 +34,7 @@ Deno.test(
   needsRoot,
   async () => {
     const kernel = new FakeKernel();
-    const common = { program: "tcp_probe", hook: "tp_btf" } as const;
+    const common = { program: "tcp_probe", hook: "tp_btf", mayMiss: "" } as const;
     kernel.states = [
       { ...common, signal: "tcp_rtt", state: "unavailable", reason: "no BTF" },
       { ...common, signal: "oom", state: "attached", reason: "" },

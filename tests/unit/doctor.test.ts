@@ -13,6 +13,7 @@ const STATE: ProgramState = {
   hook: "tp_btf",
   state: "attached",
   reason: "",
+  mayMiss: "",
 };
 
 /** What proc and sys of a good machine hold. */

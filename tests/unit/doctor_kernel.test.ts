@@ -36,6 +36,7 @@ const ATTACHED: ProgramState = {
   hook: "tp_btf",
   state: "attached",
   reason: "",
+  mayMiss: "",
 };
 const UNAVAILABLE: ProgramState = { ...ATTACHED, state: "unavailable", reason: "EPERM" };
 const SECURITY = "kernel/security";

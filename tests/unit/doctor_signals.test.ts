@@ -5,7 +5,7 @@ import type { ProgramState } from "../../src/native/programs.ts";
 import { assertFinding } from "./doctor_files.ts";
 
 const attached = (signal: ProgramState["signal"], program: string): ProgramState => (
-  { signal, program, hook: "tp_btf", state: "attached", reason: "" }
+  { signal, program, hook: "tp_btf", state: "attached", reason: "", mayMiss: "" }
 );
 const unavailable = (signal: ProgramState["signal"], program: string, reason: string): ProgramState => (
   { ...attached(signal, program), state: "unavailable", reason }
@@ -33,6 +33,33 @@ Deno.test("a signal that is not available is a warning, and none at all a failur
   const [alone] = signals([lost]);
   assertFinding(alone, ["fail", found, /later kernel/]);
 });
+
+const SKIPPING: readonly (readonly [why: string, advice: RegExp])[] = [
+  [
+    "tracefs (/sys/kernel/tracing) does not tell of raw_syscalls/sys_enter: No such file or directory",
+    /^mount tracefs .*manifests\/tracefs/,
+  ],
+  [
+    "Cannot attach sys_enter_perf of /x/syscall.bpf.o: EACCES (permission denied); the capabilities are there",
+    /^allow perf_event_open: by kernel\.perf_event_paranoid/,
+  ],
+];
+
+for (const [why, advice] of SKIPPING) {
+  Deno.test(`a signal of which events may be skipped is a warning: ${why.slice(0, 30)}`, () => {
+    const [finding, other] = signals([
+      { ...attached("syscall", "sys_enter"), mayMiss: why },
+      attached("oom", "mark_victim"),
+    ]);
+    assertFinding(finding, [
+      "warn",
+      /^sys_enter \(tp_btf\) attached, but misses what the kernel skips while it preempts them: /,
+      advice,
+    ]);
+    assert.ok(finding?.found.endsWith(why));
+    assertFinding(other, ["ok", /attached$/]);
+  });
+}
 
 Deno.test("one program of two that does not attach takes its signal with it", () => {
   const [finding] = signals([

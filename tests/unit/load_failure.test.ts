@@ -36,6 +36,14 @@ const FAILURES: readonly (readonly [title: string, error: unknown, reason: strin
     "the kernel has no tracepoint or function mark_victim",
   ],
   [
+    "an event that tracefs is not there to tell of",
+    failure("attach sys_enter_perf of", ENOENT, [
+      "failed to determine tracepoint 'raw_syscalls/sys_enter' perf event ID: No such file or directory",
+      "prog 'sys_enter_perf': failed to create tracepoint 'raw_syscalls/sys_enter' perf event: No such file or directory",
+    ]),
+    "tracefs (/sys/kernel/tracing) does not tell of raw_syscalls/sys_enter: No such file or directory",
+  ],
+  [
     "a refusal of everything",
     load(
       EPERM,

@@ -2,39 +2,14 @@
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { SIGNALS } from "../../src/native/signals.ts";
-import { mirrorOf } from "../vm/apt.ts";
 import { withDependencies } from "../vm/disks.ts";
 import { type KernelPackage, KERNELS } from "../vm/kernels.ts";
 import { type Machine, type Outcome, runMachine } from "../vm/machine.ts";
-import { matrixIn, tableOf } from "../vm/matrix.ts";
+import { countsOf, matrixIn, tableOf } from "../vm/matrix.ts";
 import { planFor, QUICK, shellOf } from "../vm/plan.ts";
 import { parseReport, problemsOf, rungOf, shown, total } from "../vm/report.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
-
-const SOURCES: readonly (readonly [title: string, text: string, mirror: string | undefined])[] = [
-  ["one line", "deb http://one.example/debian bookworm main", "http://one.example/debian"],
-  [
-    "one line with options",
-    "deb [signed-by=/k] https://one.example/debian/ sid main",
-    "https://one.example/debian",
-  ],
-  [
-    "security comes first",
-    "deb http://a.example/debian-security x\ndeb http://a.example/debian x",
-    "http://a.example/debian",
-  ],
-  ["deb822", "Types: deb\nURIs: http://two.example/debian\nSuites: bookworm\n", "http://two.example/debian"],
-  ["several URIs", "URIs: http://a.example/ubuntu http://b.example/debian\n", "http://b.example/debian"],
-  ["comments", "# deb http://one.example/debian x\n#URIs: http://one.example/debian\n", undefined],
-  ["sources alone", "deb-src http://one.example/debian x", undefined],
-  ["another distribution", "deb http://one.example/ubuntu noble main", undefined],
-  ["nothing", "", undefined],
-];
-
-for (const [title, text, mirror] of SOURCES) {
-  Deno.test(`the Debian mirror in apt's sources: ${title}`, () => assert.equal(mirrorOf(text), mirror));
-}
 
 const MACHINE: Machine = {
   architecture: "amd64",
@@ -296,6 +271,19 @@ Deno.test("a kernel's row in the matrix is made anew, and those of others stay",
   assert.ok(!second.includes("old"));
   assert.match(tableOf([result("6.1", "6.1.3")]), /^6\.1 +6\.1\.3 +9 of 9 +3 +0 +1 +1\.5 +ok$/m);
 });
+
+for (
+  const [title, problems, failed] of [
+    ["a failed test is one", ["tests: a thing works"], 1],
+    ["what no test told is one, too", ["tests: a thing works", "signal oom uses x: expected y"], 2],
+  ] as const
+) {
+  Deno.test(`of a kernel's failures ${title}`, () => {
+    const report = parseReport(printed({ tests: FAILS }));
+    const result = { kernel, release: "6.1.2", report, problems, seconds: 1 };
+    assert.deepEqual(countsOf([result, result]), { passed: 2, failed: 2 * failed, skipped: 0 });
+  });
+}
 
 Deno.test("a document without a place for the matrix is refused", () => {
   assert.throws(() => matrixIn("nothing", []), /Cannot write the matrix/);

@@ -1,44 +1,17 @@
 /** Debian packages of any release, without a trace in this machine's own package lists. */
 import { isThere } from "../../native/tools.ts";
+import { debianArchives, mirrorOf } from "../archive.ts";
+import { CannotRun, run } from "../commands.ts";
 
 const KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
-/** The mirror that this machine's own sources name, or DEBIAN_MIRROR. */
-export function debianMirror(): string {
-  const mirror = Deno.env.get("DEBIAN_MIRROR") ?? mirrorOf(ownSources());
+/** The archive of all releases: DEBIAN_MIRROR, or the one that this machine's packages come from. */
+export async function debianMirror(): Promise<string> {
+  const mirror = Deno.env.get("DEBIAN_MIRROR") ?? mirrorOf(await debianArchives());
   if (mirror !== undefined) return mirror;
-  throw new Error(
-    "Cannot find a Debian mirror: /etc/apt names none; set DEBIAN_MIRROR to the URL of one (…/debian)",
+  throw new CannotRun(
+    "Cannot find Debian's archive: `apt-get indextargets` names none; set DEBIAN_MIRROR to its URL (…/debian)",
   );
-}
-
-/** The first address of packages in apt's two formats whose path ends in `debian`. */
-export function mirrorOf(sources: string): string | undefined {
-  const lines = sources.split("\n").map((line) => line.replace(/#.*/, ""));
-  const addresses = lines.flatMap((line) => /^(?:deb\s|URIs:)/.test(line) ? line.split(/\s+/) : []);
-  return addresses.find((word) => /^https?:\/\/.*\/debian\/?$/.test(word))?.replace(/\/$/, "");
-}
-
-function ownSources(): string {
-  const texts: string[] = [];
-  const read = (path: string) => {
-    try {
-      texts.push(Deno.readTextFileSync(path));
-    } catch (error) {
-      if (!(error instanceof Deno.errors.NotFound)) throw error;
-    }
-  };
-  read("/etc/apt/sources.list");
-  for (const { name } of entries("/etc/apt/sources.list.d")) read(`/etc/apt/sources.list.d/${name}`);
-  return texts.join("\n");
-}
-
-function entries(directory: string): Deno.DirEntry[] {
-  try {
-    return [...Deno.readDirSync(directory)];
-  } catch {
-    return [];
-  }
 }
 
 /** apt with lists of its own. */
@@ -65,21 +38,23 @@ export class PrivateApt {
     await Deno.mkdir(`${directory}/cache/archives/partial`, { recursive: true });
     await Deno.writeTextFile(`${directory}/status`, "");
     const signed = isThere(KEYRING) ? `signed-by=${KEYRING}` : "trusted=yes";
-    const mirror = debianMirror();
+    const mirror = await debianMirror();
     await Deno.writeTextFile(
       `${directory}/sources.list`,
       suites.map((suite) => `deb [arch=${architecture} ${signed}] ${mirror} ${suite} main\n`).join(""),
     );
     const apt = new PrivateApt(directory, architecture);
+    // No error of apt's where the archive cannot be reached: it goes on with the lists that it has.
     await apt.#run("apt-get", ["update", "--quiet=2"]);
+    if ((await apt.#everyName()).length === 0) {
+      throw new CannotRun(`Cannot get the lists of packages of ${suites.join(", ")} from ${mirror}`);
+    }
     return apt;
   }
 
   /** Names of packages that match, the newest version last. */
   async names(pattern: RegExp): Promise<string[]> {
-    const found = (await this.#run("apt-cache", ["pkgnames"])).split("\n").filter((name) =>
-      pattern.test(name)
-    );
+    const found = (await this.#everyName()).filter((name) => pattern.test(name));
     return found.sort((one, other) => one.localeCompare(other, undefined, { numeric: true }));
   }
 
@@ -94,18 +69,11 @@ export class PrivateApt {
     await Deno.remove(downloads, { recursive: true });
   }
 
-  #run(command: string, args: readonly string[], cwd?: string): Promise<string> {
-    return run(command, [...this.#options, ...args], cwd);
+  async #everyName(): Promise<string[]> {
+    return (await this.#run("apt-cache", ["pkgnames"])).split("\n").filter(Boolean);
   }
-}
 
-/** Runs a command and returns what it prints; its messages are part of the error. */
-export async function run(command: string, args: readonly string[], cwd?: string): Promise<string> {
-  const { success, stdout, stderr } = await new Deno.Command(command, {
-    args: [...args],
-    ...(cwd === undefined ? {} : { cwd }),
-    stdin: "null",
-  }).output();
-  if (success) return new TextDecoder().decode(stdout);
-  throw new Error(`"${command} ${args.join(" ")}" failed: ${new TextDecoder().decode(stderr).trim()}`);
+  #run(command: string, args: readonly string[], cwd = this.directory): Promise<string> {
+    return run(command, [...this.#options, ...args], { cwd });
+  }
 }

@@ -1,5 +1,6 @@
 /** What a virtual machine starts from: a small first file system, Debian's user space, and the built project. */
-import { debianMirror, run } from "./apt.ts";
+import { run } from "../commands.ts";
+import { debianMirror } from "./apt.ts";
 import { isThere } from "../../native/tools.ts";
 import { busyboxFor, denoFor } from "./foreign.ts";
 import { type Architecture, OWN_ARCHITECTURE } from "./kernels.ts";
@@ -58,7 +59,7 @@ async function fillBase(tree: string, architecture: Architecture, cache: string)
   // Another architecture's packages are unpacked only: none of their scripts can run here.
   const isForeign = architecture !== OWN_ARCHITECTURE;
   if (isForeign) options.push("--foreign");
-  await run("debootstrap", [...options, "bookworm", tree, debianMirror()]);
+  await run("debootstrap", [...options, "bookworm", tree, await debianMirror()]);
   if (isForeign) {
     await shell(
       'for package in "$0"/var/cache/apt/archives/*.deb; do dpkg --extract $package "$0"; done',

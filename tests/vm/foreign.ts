@@ -1,6 +1,6 @@
 /** The project and its runtime for the architecture that is not this machine's. */
 import { isThere } from "../../native/tools.ts";
-import { run } from "./apt.ts";
+import { run } from "../commands.ts";
 import { type Architecture, OWN_ARCHITECTURE } from "./kernels.ts";
 import { aptOf } from "./packages.ts";
 
@@ -60,9 +60,9 @@ async function npmPackage(specifier: string, cache: string): Promise<string> {
   const root = `${cache}/npm-${specifier.replaceAll("/", "-")}`;
   if (!isThere(`${root}/package/package.json`)) {
     await Deno.mkdir(root, { recursive: true });
-    await run("npm", ["pack", "--silent", specifier], root);
+    await run("npm", ["pack", "--silent", specifier], { cwd: root });
     for (const { name } of [...Deno.readDirSync(root)].filter(({ name }) => name.endsWith(".tgz"))) {
-      await run("tar", ["--extract", "--gzip", "--file", name], root);
+      await run("tar", ["--extract", "--gzip", "--file", name], { cwd: root });
     }
   }
   return `${root}/package`;

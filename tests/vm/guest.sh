@@ -4,6 +4,7 @@ export TMPDIR=/project/tmp DENO_DIR=/project/deno LANG=C.UTF-8
 mount -t tmpfs tmpfs /run
 mount -t cgroup2 cgroup2 /sys/fs/cgroup
 mount -t securityfs securityfs /sys/kernel/security 2>/dev/null
+mount -t tracefs tracefs /sys/kernel/tracing
 mkdir -p /dev/shm /dev/pts "$TMPDIR"
 mount -t devpts devpts /dev/pts
 # Where the lab has its files: on a disk, as major faults need one.

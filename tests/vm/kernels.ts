@@ -26,16 +26,19 @@ export interface KernelPackage {
 }
 
 const PAGE_FAULTS = ["page_faults_major", "page_faults_switch"];
+const SYSCALL = ["sys_enter", "sys_enter_perf"];
 /** The tracepoint for what is sent is there since 6.3, the victim (and not its id alone) in `mark_victim` since 6.8. */
 const OLD = {
   oom: ["oom_kill_fentry", "oom_kill_kprobe", "mark_victim_pid"],
   tcp_bytes_sent: ["tcp_sendmsg_fexit", "tcp_sent_probe"],
   page_faults: PAGE_FAULTS,
+  syscall: SYSCALL,
 };
 const NEW = {
   oom: ["oom_kill_fentry", "oom_kill_kprobe", "mark_victim"],
-  tcp_bytes_sent: ["sock_send_length", "tcp_sent_probe"],
+  tcp_bytes_sent: ["sock_send_length", "sock_send_length_perf", "tcp_sent_probe"],
   page_faults: PAGE_FAULTS,
+  syscall: SYSCALL,
 };
 
 export const KERNELS: readonly KernelPackage[] = [
@@ -74,7 +77,12 @@ export const KERNELS: readonly KernelPackage[] = [
     suite: "sid",
     image: /^linux-binary-(\d[\w.+-]+-cloud-amd64)$/,
     also: ["linux-modules-"],
-    rungs: NEW,
+    // Preempts programs on tracepoints: those that it may skip events of are not exact.
+    rungs: {
+      ...NEW,
+      tcp_bytes_sent: ["sock_send_length_perf", "tcp_sent_probe"],
+      syscall: ["sys_enter_perf"],
+    },
     localStorage: true,
   },
   {

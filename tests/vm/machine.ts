@@ -1,5 +1,5 @@
 /** A virtual machine, with acceleration where this machine can lend it, and what it prints. */
-import { TextLineStream } from "./lines.ts";
+import { linesOf } from "../lines.ts";
 import type { Architecture } from "./kernels.ts";
 import type { Emulator } from "./packages.ts";
 import { BEGUN } from "./report.ts";
@@ -66,8 +66,7 @@ async function startMachine(machine: Machine, { limitMs, show, signal }: RunOpti
   let begun = false;
   let timer = setTimeout(kill, BOOT_LIMIT_MS);
   const lines: string[] = [];
-  const text = emulator.stdout.pipeThrough(new TextDecoderStream()).pipeThrough(new TextLineStream());
-  for await (const raw of text) {
+  for await (const raw of linesOf(emulator.stdout)) {
     const line = raw.replaceAll("\r", "");
     if (line === BEGUN) {
       begun = true;

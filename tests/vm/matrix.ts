@@ -1,5 +1,6 @@
 /** What was seen on each kernel, as a table. */
 import { SIGNALS } from "../../src/native/signals.ts";
+import { sumOf, type TestCounts } from "../counts.ts";
 import type { KernelPackage } from "./kernels.ts";
 import { type Report, rungOf, total } from "./report.ts";
 
@@ -10,6 +11,14 @@ export interface KernelResult {
   readonly problems: readonly string[];
   /** From the making of its disks to its end. */
   readonly seconds: number;
+}
+
+/** All tests together; each problem that no test told is one that failed. */
+export function countsOf(results: readonly KernelResult[]): TestCounts {
+  return sumOf(results.map(({ report, problems }) => {
+    const counts = total(report);
+    return { ...counts, failed: Math.max(counts.failed, problems.length) };
+  }));
 }
 
 /** For the terminal: one line a kernel. */

@@ -1,5 +1,6 @@
 /** Kernels and the emulator out of Debian's packages, unpacked below the cache and nowhere else. */
-import { PrivateApt, run } from "./apt.ts";
+import { run } from "../commands.ts";
+import { PrivateApt } from "./apt.ts";
 import type { Architecture, KernelPackage } from "./kernels.ts";
 
 /** A kernel unpacked. */

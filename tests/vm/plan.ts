@@ -65,6 +65,7 @@ const RUNG_TESTS: Readonly<Record<string, readonly string[]>> = {
   oom: ["tests/kernel/oom.test.ts"],
   tcp_bytes_sent: ["tests/kernel/tcp_bytes.test.ts"],
   page_faults: ["tests/kernel/page_faults.test.ts"],
+  syscall: ["tests/kernel/syscall.test.ts"],
 };
 /** The tests of all that remembers something of a task or a socket. */
 const STORAGE_TESTS = ["cpu_sched", "syscall", "tcp_bytes", "tcp_connections", "tcp_softirq"].map((name) =>

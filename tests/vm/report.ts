@@ -1,6 +1,7 @@
 /** What a machine's script prints, and what that says of the kernel. */
 import type { ProgramState } from "../../src/native/programs.ts";
 import { SIGNALS } from "../../src/native/signals.ts";
+import { summaryIn, sumOf, type TestCounts } from "../counts.ts";
 import type { KernelPackage } from "./kernels.ts";
 
 /** Lines that the script in the machine prints for the harness begin so. */
@@ -9,17 +10,9 @@ const ENDED = /^@@ended$/;
 const STAGE = /^@@stage (.+)$/;
 const CODE = /^@@code (\d+)$/;
 const STATE = /^@@state (.+)$/;
-const SUMMARY =
-  /^(?:ok|FAILED) \| (\d+) passed(?: \(\d+ steps?\))? \| (\d+) failed(?: \(\d+ steps?\))?(?: \| (\d+) ignored)?/;
 const FAILED_TEST = /^(.+) => (\S+\.test\.ts):\d+:\d+$/;
 /** A test's name is printed again before its result where the console got in between. */
 const TWICE = /^(.+ \.\.\. ?)\1/;
-
-export interface TestCounts {
-  readonly passed: number;
-  readonly failed: number;
-  readonly skipped: number;
-}
 
 export interface StageReport {
   readonly name: string;
@@ -36,7 +29,7 @@ export interface Report {
   readonly ended: boolean;
 }
 
-const NONE: TestCounts = { passed: 0, failed: 0, skipped: 0 };
+const NONE = sumOf([]);
 
 /** Reads what a machine has printed. */
 export function parseReport(lines: readonly string[]): Report {
@@ -55,11 +48,8 @@ export function parseReport(lines: readonly string[]): Report {
 
 function continued(stage: StageReport, line: string, code: string | undefined): StageReport {
   if (code !== undefined) return { ...stage, code: Number(code) };
-  const summary = SUMMARY.exec(line);
-  if (summary !== null) {
-    const [passed = 0, failed = 0, skipped = 0] = summary.slice(1).map((count) => Number(count ?? 0));
-    return { ...stage, counts: { passed, failed, skipped } };
-  }
+  const counts = summaryIn(line);
+  if (counts !== undefined) return { ...stage, counts };
   const failure = FAILED_TEST.exec(line)?.[1];
   if (failure === undefined || stage.failures.includes(failure)) return stage;
   return { ...stage, failures: [...stage.failures, failure] };
@@ -112,11 +102,7 @@ function signalProblems(states: readonly ProgramState[], kernel: KernelPackage):
 
 /** All tests of a machine together. */
 export function total({ stages }: Report): TestCounts {
-  return stages.reduce((sum, { counts }) => ({
-    passed: sum.passed + counts.passed,
-    failed: sum.failed + counts.failed,
-    skipped: sum.skipped + counts.skipped,
-  }), NONE);
+  return sumOf(stages.map(({ counts }) => counts));
 }
 
 /** How a signal is delivered: the hook, and the program where the ladder has several. */

@@ -1,6 +1,6 @@
 /** Commands as real processes. */
 import assert from "node:assert/strict";
-import { Interrupted, must, NOT_FOUND, processRunner } from "./commands.ts";
+import { Interrupted, must, NOT_FOUND, processRunner } from "../commands.ts";
 
 Deno.test("a command's output, code and input are its own", async () => {
   const run = processRunner({ KPOD_TEST_WORD: "seen" });
@@ -15,6 +15,10 @@ Deno.test("a command's output, code and input are its own", async () => {
   assert.equal((await run("true", [], { input: "x".repeat(1 << 20) })).code, 0, "it need not read all of it");
 });
 
+Deno.test("a command runs where it is told to", async () => {
+  assert.equal(await must(processRunner({}), "pwd", [], { cwd: "/usr" }), "/usr\n");
+});
+
 Deno.test("a program that is not installed is no exception", async () => {
   const { code, stderr } = await processRunner({})("kpod-no-such-program", []);
   assert.deepEqual([code, stderr], [NOT_FOUND, "kpod-no-such-program: not installed"]);
@@ -23,9 +27,9 @@ Deno.test("a program that is not installed is no exception", async () => {
 Deno.test("a command that must succeed fails with itself and the end of what it said", async () => {
   const run = processRunner({});
   assert.equal(await must(run, "echo", ["fine"]), "fine\n");
-  await assert.rejects(must(run, "sh", ["-c", "seq 1 40; echo broken >&2; exit 3"]), (error: Error) => {
-    assert.match(error.message, /^"sh -c seq 1 40; .*" ended with 3:\n/);
-    assert.match(error.message, /\n40\nbroken$/);
+  await assert.rejects(must(run, "sh", ["-c", "seq 1 100; echo broken >&2; exit 3"]), (error: Error) => {
+    assert.match(error.message, /^"sh -c seq 1 100; .*" ended with 3:\n/);
+    assert.match(error.message, /\n100\nbroken$/);
     assert.doesNotMatch(error.message, /\n20\n/);
     return true;
   });

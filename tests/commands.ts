@@ -1,4 +1,4 @@
-/** Commands of others (kubectl, kind, docker), behind a function so that tests can answer in their place. */
+/** Commands of others (apt, buildah, kubectl), behind a function so that tests can answer in their place. */
 
 /** How a command ended. */
 export interface Outcome {
@@ -10,6 +10,8 @@ export interface Outcome {
 export interface RunOptions {
   /** What it reads from standard input. @default nothing */
   readonly input?: string;
+  /** Where it runs. @default the current directory */
+  readonly cwd?: string;
 }
 
 /** Runs a program until it ends; one that is not installed ends with `NOT_FOUND`. */
@@ -19,7 +21,12 @@ export type Run = (program: string, args: readonly string[], options?: RunOption
 export const NOT_FOUND = 127;
 
 /** How much of what a failed command said is shown. */
-const LINES_SHOWN = 15;
+const LINES_SHOWN = 40;
+
+/** This machine lacks what the test needs: no check has been made, and nothing is known of the agent. */
+export class CannotRun extends Error {
+  override readonly name = "CannotRun";
+}
 
 /** The test was asked to end. */
 export class Interrupted extends Error {
@@ -30,17 +37,27 @@ export class Interrupted extends Error {
   }
 }
 
-/** Runs real processes with these variables set as well. When `signal` aborts, the running one is ended. */
+/** Runs real processes with these variables set as well. When `signal` aborts, the running one is killed. */
 export function processRunner(environment: Readonly<Record<string, string>>, signal?: AbortSignal): Run {
-  return async (program, args, { input } = {}) => {
+  return async (program, args, { input, cwd } = {}) => {
     if (signal?.aborted) throw new Interrupted();
-    const process = start(program, args, environment, signal);
+    const process = start(program, args, environment, cwd);
     if (process === undefined) return { code: NOT_FOUND, stdout: "", stderr: `${program}: not installed` };
+    // Not by SIGTERM, which unshare leaves to the program that it waits for.
+    const kill = () => {
+      try {
+        process.kill("SIGKILL");
+      } catch {
+        // It has ended.
+      }
+    };
+    signal?.addEventListener("abort", kill);
     const writer = process.stdin.getWriter();
     // A program that does not want to hear it all is no failure of its own.
     await writer.write(new TextEncoder().encode(input ?? "")).catch(() => {});
     await writer.close().catch(() => {});
     const { code, stdout, stderr } = await process.output();
+    signal?.removeEventListener("abort", kill);
     if (signal?.aborted) throw new Interrupted();
     const decoder = new TextDecoder();
     return { code, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };
@@ -51,7 +68,7 @@ function start(
   program: string,
   args: readonly string[],
   env: Readonly<Record<string, string>>,
-  signal: AbortSignal | undefined,
+  cwd: string | undefined,
 ): Deno.ChildProcess | undefined {
   try {
     return new Deno.Command(program, {
@@ -60,7 +77,7 @@ function start(
       stdin: "piped",
       stdout: "piped",
       stderr: "piped",
-      ...(signal === undefined ? {} : { signal }),
+      ...(cwd === undefined ? {} : { cwd }),
     }).spawn();
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return undefined;
@@ -84,4 +101,9 @@ export async function must(
   const said = `${stdout}\n${stderr}`.split("\n").filter((line) => line.trim() !== "").slice(-LINES_SHOWN);
   const command = [program, ...args].join(" ");
   throw new Error(`"${command}" ended with ${code}${said.length === 0 ? "" : `:\n${said.join("\n")}`}`);
+}
+
+/** What a command prints that must succeed, and that nothing but the machine's user interrupts. */
+export function run(program: string, args: readonly string[], options?: RunOptions): Promise<string> {
+  return must(processRunner({}), program, args, options);
 }
