@@ -150,6 +150,39 @@ int BPF_PROG(tcp_sent_destroy, struct sock *sk)
 	return 0;
 }
 
+/* Counts what the program has read since the last look, the first of which only begins. */
+static __always_inline int look_at_received(struct sock *sk, struct container container, bool begin)
+{
+	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
+	struct socket_state *state;
+	struct tcp_value *value;
+	u32 seq, read;
+
+	if (!tp)
+		return 0;
+	seq = tp->copied_seq;
+	state = socket_value(&tcp_sockets, sk, NULL);
+	if (!state) {
+		/* A connection older than these programs: its count begins after this piece. */
+		struct socket_state first = {.counted_seq = seq};
+
+		if (begin && !socket_value(&tcp_sockets, sk, &first))
+			count_update_error(TCP_SOCKETS);
+		return 0;
+	}
+	read = seq - state->counted_seq;
+	if (!read)
+		return 0;
+	state->counted_seq = seq;
+	/* The other end's FIN takes a sequence number of its own, which is stepped over as well. */
+	if (seq == tp->rcv_nxt && (sk->__sk_common.skc_flags & (1UL << SOCK_DONE)))
+		read--;
+	value = tcp_entry(container);
+	if (value)
+		ADD(value->bytes_received, read);
+	return 0;
+}
+
 /*
  * TCP calls this after every piece that the program has taken from the receive queue, by whatever
  * way: recv, read, splice, io_uring, zero copy. How much it was is the distance copied_seq has
@@ -159,38 +192,8 @@ SEC("tp_btf/tcp_rcv_space_adjust")
 int BPF_PROG(tcp_rcv_space_adjust, struct sock *sk)
 {
 	struct container container = container_of_socket(sk);
-	struct socket_state *state;
-	struct tcp_value *value;
-	struct tcp_sock *tp;
-	u32 seq, read;
 
-	if (!container.id)
-		return 0;
-	tp = bpf_skc_to_tcp_sock(sk);
-	if (!tp)
-		return 0;
-	seq = tp->copied_seq;
-	state = socket_value(&tcp_sockets, sk, NULL);
-	if (!state) {
-		/* A connection older than these programs: its count begins after this piece. */
-		struct socket_state first = {.counted_seq = seq};
-
-		if (!socket_value(&tcp_sockets, sk, &first))
-			count_update_error(TCP_SOCKETS);
-		return 0;
-	}
-	read = seq - state->counted_seq;
-	if (!read)
-		return 0;
-	state->counted_seq = seq;
-	/* The other end's FIN takes a sequence number of its own, which tcp_read_sock() steps over
-	 * as well. */
-	if (seq == tp->rcv_nxt && (sk->__sk_common.skc_flags & (1UL << SOCK_DONE)))
-		read--;
-	value = tcp_entry(container);
-	if (value)
-		ADD(value->bytes_received, read);
-	return 0;
+	return container.id ? look_at_received(sk, container, true) : 0;
 }
 
 static __always_inline void retransmitted(struct sock *sk, u32 segments)
@@ -268,6 +271,10 @@ int BPF_PROG(inet_sock_set_state, struct sock *sk, int oldstate, int newstate)
 			state->active = 1;
 	} else if (newstate == TCP_ESTABLISHED) {
 		established(sk, container, oldstate);
+	} else if (oldstate == TCP_ESTABLISHED || oldstate == TCP_CLOSE_WAIT ||
+		   oldstate == TCP_FIN_WAIT2) {
+		/* What was read last may not have been looked at: see kpod_bpf_program_misses. */
+		look_at_received(sk, container, false);
 	} else if (newstate == TCP_CLOSE &&
 		   (oldstate == TCP_SYN_SENT || oldstate == TCP_SYN_RECV)) {
 		state = socket_value(&tcp_sockets, sk, NULL);
