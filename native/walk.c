@@ -22,7 +22,8 @@
 struct walk {
 	int base;
 	dev_t device;
-	int links_count_children;
+	int is_cgroup;
+	uint32_t max_depth;
 	uint8_t *records;
 	size_t used;
 	size_t capacity;
@@ -77,17 +78,22 @@ static int append_child(struct walk *walk, DIR *directory, const struct dirent *
 		return 0;
 	if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
 		return 0;
-	if (fstatat(dirfd(directory), entry->d_name, &status,
-		    AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT))
-		return is_left_out(errno) ? 0 : -errno;
-	if (!S_ISDIR(status.st_mode) || status.st_dev != walk->device)
-		return 0;
 	if (length)
 		path[length++] = '/';
 	if (length + name_length >= PATH_MAX)
 		return 0;
 	memcpy(path + length, entry->d_name, name_length);
-	is_leaf = walk->links_count_children && status.st_nlink == 2;
+	/* kernfs lists what stat() says (kernfs_fop_readdir()), and nobody goes on from here. */
+	if (walk->is_cgroup && entry->d_type == DT_DIR && depth == walk->max_depth)
+		return append(walk, entry->d_ino, depth, path, length + name_length);
+	if (fstatat(dirfd(directory), entry->d_name, &status,
+		    AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT))
+		return is_left_out(errno) ? 0 : -errno;
+	if (!S_ISDIR(status.st_mode) || status.st_dev != walk->device)
+		return 0;
+	/* kernfs sets st_nlink to 2 + subdirectories (kernfs_refresh_inode()); not all others do.
+	 */
+	is_leaf = walk->is_cgroup && status.st_nlink == 2;
 	return append(walk, status.st_ino, depth | (is_leaf ? LEAF : 0), path,
 		      length + name_length);
 }
@@ -135,14 +141,12 @@ static int open_base(struct walk *walk, const struct kpod_root *root, const char
 	if (fstat(walk->base, status) || fstatfs(walk->base, &filesystem))
 		return -errno;
 	walk->device = status->st_dev;
-	/* kernfs sets st_nlink to 2 + subdirectories (kernfs_refresh_inode()); not all others do.
-	 */
-	walk->links_count_children =
+	walk->is_cgroup =
 	    filesystem.f_type == CGROUP2_SUPER_MAGIC || filesystem.f_type == CGROUP_SUPER_MAGIC;
 	return 0;
 }
 
-static int walk_all(struct walk *walk, size_t base_length, uint32_t max_depth)
+static int walk_all(struct walk *walk, size_t base_length)
 {
 	/* Room for the path of the directory being listed, and a slash behind it. */
 	char path[PATH_MAX + 1];
@@ -156,7 +160,7 @@ static int walk_all(struct walk *walk, size_t base_length, uint32_t max_depth)
 		const char *relative = ".";
 
 		at += record_size(length);
-		if (is_leaf || depth >= max_depth)
+		if (is_leaf || depth >= walk->max_depth)
 			continue;
 		memcpy(path, record->path, length);
 		path[length] = '\0';
@@ -172,7 +176,7 @@ static int walk_all(struct walk *walk, size_t base_length, uint32_t max_depth)
 int64_t kpod_walk(const struct kpod_root *root, const char *relative, uint32_t max_depth,
 		  uint8_t *buffer, uint64_t capacity)
 {
-	struct walk walk = {.base = -1};
+	struct walk walk = {.base = -1, .max_depth = max_depth};
 	size_t length = strlen(relative);
 	struct stat status;
 	int64_t result = open_base(&walk, root, relative, &status);
@@ -184,7 +188,7 @@ int64_t kpod_walk(const struct kpod_root *root, const char *relative, uint32_t m
 	if (!result)
 		result = append(&walk, status.st_ino, 0, relative, length);
 	if (!result)
-		result = walk_all(&walk, is_root ? 0 : length, max_depth);
+		result = walk_all(&walk, is_root ? 0 : length);
 	if (!result) {
 		result = (int64_t)walk.used;
 		if (walk.used <= capacity)

@@ -7,7 +7,7 @@ import { basename } from "node:path";
 import { CgroupFiles } from "./cgroup/files.ts";
 import { type ContainerCgroup, containerNamed, PodTree } from "./cgroup/hierarchy.ts";
 import { TargetIndex } from "./cgroup/targets.ts";
-import type { Collector } from "./collectors/collector.ts";
+import type { Collector, Cycle } from "./collectors/collector.ts";
 import type { Discovery } from "./discovery/discovery.ts";
 import type { Pod } from "./discovery/pod.ts";
 import type { Logger } from "./log.ts";
@@ -54,6 +54,18 @@ export interface Snapshot {
   readonly runs: readonly CollectorRun[];
 }
 
+/** The cgroups in the kernel's map of names, and those of them that are containers. */
+interface Names {
+  readonly ids: readonly bigint[];
+  readonly containers: readonly ContainerCgroup[];
+}
+
+/** What became of one collector in a cycle. */
+interface Ran {
+  readonly families: readonly Family[];
+  readonly run: CollectorRun;
+}
+
 /** A scrape is served a snapshot of at most this age. */
 const FRESH_MS = 1000;
 
@@ -68,7 +80,6 @@ export class Agent {
   readonly #tree: PodTree;
   readonly #index: TargetIndex;
   readonly #files: CgroupFiles;
-  readonly #sandboxFiles: readonly string[];
   readonly #durations = new CycleDurations();
   #programs: LoadedPrograms | undefined;
   /** The kubepods root that the programs watch. */
@@ -83,7 +94,7 @@ export class Agent {
   /** Whether the kubelet has ever answered. */
   #hasNames = false;
   /** What the kernel's map of names held when this cycle began. */
-  #names: readonly { readonly id: bigint; readonly pod: string; readonly container: string }[] = [];
+  #names: Names & { readonly entries: unknown } = { entries: undefined, ids: [], containers: [] };
   /** Names of ended cgroups that no map held counts of a cycle ago. */
   #unheld = new Set<bigint>();
 
@@ -94,9 +105,7 @@ export class Agent {
     this.#log = log;
     this.#tree = new PodTree(options.cgroupRoot);
     this.#index = new TargetIndex(options.node, 2 * options.pollIntervalMs, options.includes);
-    const { collectors } = options;
-    this.#files = new CgroupFiles([...new Set(collectors.flatMap(({ files = [] }) => files))]);
-    this.#sandboxFiles = [...new Set(collectors.flatMap(({ sandboxFiles = [] }) => sandboxFiles))];
+    this.#files = new CgroupFiles([...new Set(options.collectors.flatMap(({ files = [] }) => files))]);
   }
 
   /** Runs a cycle now and then one every poll interval. */
@@ -200,11 +209,9 @@ export class Agent {
 
   #readFiles(): void {
     if (this.#tree.hierarchy === undefined) return;
-    const cgroups = this.#index.livePods().flatMap(({ cgroups }) => cgroups);
-    const sandboxes = { files: this.#sandboxFiles };
     this.#files.refresh(
       this.#tree.hierarchy,
-      cgroups.map((cgroup) => cgroup.target === undefined ? { ...cgroup, ...sandboxes } : cgroup),
+      this.#index.live().filter(({ target }) => target !== undefined),
     );
   }
 
@@ -227,35 +234,48 @@ export class Agent {
     }
   }
 
-  #countedContainers(): ContainerCgroup[] {
-    this.#names = (this.#programs?.readMap("cgroups") ?? []).map(({ key, value }) => {
-      const { pod, container } = value as { pod: string; container: string };
-      return { id: BigInt(key as number), pod, container };
-    });
-    return this.#names.flatMap(({ id, pod, container }) => containerNamed(id, pod, container) ?? []);
+  #countedContainers(): readonly ContainerCgroup[] {
+    const entries = this.#programs?.readMap("cgroups") ?? [];
+    if (entries !== this.#names.entries) this.#names = { entries, ...namesAmong(entries) };
+    return this.#names.containers;
   }
 
+  /** Runs all collectors, those first that wait for somebody else: the others run meanwhile. */
   async #collect(): Promise<{ families: Family[]; runs: CollectorRun[] }> {
-    const families: Family[] = [];
-    const runs: CollectorRun[] = [];
     const cycle = { targets: this.#index, files: this.#files, programs: this.#programs };
-    for (const collector of this.#options.collectors) {
-      const began = performance.now();
-      let up = true;
-      try {
-        families.push(...await collector.collect(cycle));
-        this.#failing.delete(collector.name);
-      } catch (error) {
-        up = false;
-        // Once, not every cycle: kpod_collector_up tells how long it lasts.
-        if (!this.#failing.has(collector.name)) {
-          this.#log.error("collector failed", { collector: collector.name, error: messageOf(error) });
-        }
-        this.#failing.add(collector.name);
+    const { collectors } = this.#options;
+    const running = new Map<Collector, Promise<Ran>>();
+    for (const waits of [true, false]) {
+      for (const collector of collectors) {
+        if ((collector.waits ?? false) === waits) running.set(collector, this.#run(collector, cycle));
       }
-      runs.push({ name: collector.name, up, seconds: (performance.now() - began) / 1000 });
     }
-    return { families, runs };
+    const ran = await Promise.all(collectors.map((collector) => running.get(collector)));
+    return {
+      families: ran.flatMap((each) => each?.families ?? []),
+      runs: ran.flatMap((each) => each?.run ?? []),
+    };
+  }
+
+  async #run(collector: Collector, cycle: Cycle): Promise<Ran> {
+    const { name } = collector;
+    const began = performance.now();
+    let families: readonly Family[] = [];
+    let up = true;
+    try {
+      const collected = collector.collect(cycle);
+      // One that is done need not wait for the others.
+      families = collected instanceof Promise ? await collected : collected;
+      this.#failing.delete(name);
+    } catch (error) {
+      up = false;
+      // Once, not every cycle: kpod_collector_up tells how long it lasts.
+      if (!this.#failing.has(name)) {
+        this.#log.error("collector failed", { collector: name, error: messageOf(error) });
+      }
+      this.#failing.add(name);
+    }
+    return { families, run: { name, up, seconds: (performance.now() - began) / 1000 } };
   }
 
   /** Frees the kernel's note of a name when its cgroup is gone and no map holds counts of it any more. */
@@ -263,7 +283,7 @@ export class Agent {
     const programs = this.#programs;
     if (programs === undefined) return;
     const unheld = new Set<bigint>();
-    for (const { id } of this.#names) {
+    for (const id of this.#names.ids) {
       if (this.#index.isLive(id) || this.#options.collectors.some((collector) => collector.holds?.(id))) {
         continue;
       }
@@ -296,6 +316,18 @@ export class Agent {
     if (trouble === undefined) this.#log.info("cycle is complete again");
     else this.#log.warn("cycle is not complete", { reason: trouble });
   }
+}
+
+/** What entries of the kernel's map of names say. */
+function namesAmong(entries: readonly { readonly key: unknown; readonly value: unknown }[]): Names {
+  const named = entries.map(({ key, value }) => ({
+    id: BigInt(key as number),
+    ...value as { readonly pod: string; readonly container: string },
+  }));
+  return {
+    ids: named.map(({ id }) => id),
+    containers: named.flatMap(({ id, pod, container }) => containerNamed(id, pod, container) ?? []),
+  };
 }
 
 function staleness(

@@ -8,16 +8,13 @@ export interface CgroupDirectory {
   readonly id: bigint;
   /** Relative to the hierarchy's mount point. */
   readonly path: string;
-  /** The files that are wanted of it. @default all that are read at all */
-  readonly files?: readonly string[];
 }
 
 /** Errors that mean there is no such file (any more), and nothing worse. */
 const ABSENT: readonly string[] = ["ENOENT", "ENODEV", "EOPNOTSUPP", "ENOTSUP"];
 
 interface OpenCgroup {
-  readonly files: readonly string[];
-  /** Of those it has, by name. A file that a cgroup does not have when it appears does not come later. */
+  /** Of the files it has, by name. A file that a cgroup does not have when it appears does not come later. */
   readonly slots: ReadonlyMap<string, number>;
   /** As of the last reading, by name. */
   readonly texts: Map<string, string>;
@@ -43,6 +40,16 @@ export class CgroupFiles implements Disposable {
     return this.#cgroups.get(id)?.texts.get(name);
   }
 
+  /** The text of any file as it is now; `undefined` as above. `path` is of a cgroup's directory. */
+  textNow(path: string, name: string): string | undefined {
+    try {
+      return this.#hierarchy?.readText(`${path}/${name}`);
+    } catch (error) {
+      if (isAbsent(error)) return undefined;
+      throw error;
+    }
+  }
+
   /**
    * Reads the files of these cgroups, and lets go of all others.
    *
@@ -53,7 +60,7 @@ export class CgroupFiles implements Disposable {
     if (hierarchy !== this.#hierarchy) this.close();
     this.#hierarchy = hierarchy;
     const set = this.#set ??= hierarchy.fileSet();
-    this.#closeAllBut(new Map(cgroups.map(({ id, files = this.#names }) => [id, files])), set);
+    this.#closeAllBut(new Set(cgroups.map(({ id }) => id)), set);
     let hindrance: unknown;
     for (const cgroup of cgroups) {
       if (this.#cgroups.has(cgroup.id)) continue;
@@ -77,17 +84,17 @@ export class CgroupFiles implements Disposable {
     this.close();
   }
 
-  #closeAllBut(wanted: ReadonlyMap<bigint, readonly string[]>, set: FileSet): void {
-    for (const [id, { files, slots }] of this.#cgroups) {
-      if (wanted.get(id) === files) continue;
+  #closeAllBut(wanted: ReadonlySet<bigint>, set: FileSet): void {
+    for (const [id, { slots }] of this.#cgroups) {
+      if (wanted.has(id)) continue;
       for (const slot of slots.values()) set.remove(slot);
       this.#cgroups.delete(id);
     }
   }
 
-  #open(set: FileSet, { path, files = this.#names }: CgroupDirectory): OpenCgroup {
+  #open(set: FileSet, { path }: CgroupDirectory): OpenCgroup {
     const slots = new Map<string, number>();
-    for (const name of files) {
+    for (const name of this.#names) {
       try {
         slots.set(name, set.add(`${path}/${name}`));
       } catch (error) {
@@ -96,7 +103,7 @@ export class CgroupFiles implements Disposable {
         throw error;
       }
     }
-    return { files, slots, texts: new Map() };
+    return { slots, texts: new Map() };
   }
 
   #read(set: FileSet): void {

@@ -1,7 +1,7 @@
 /** Finds the cgroup v2 hierarchy, the kubepods root in it, and the containers below that. */
 import { basename, join } from "node:path";
 import { NativeError } from "../native/error.ts";
-import { HostRoot } from "../native/host_files.ts";
+import { type Directory, HostRoot } from "../native/host_files.ts";
 import { containerIdOf, isKubepodsRoot, podUidOf, qosOf } from "./path.ts";
 
 /** The cgroup below which the kubelet keeps all pods. */
@@ -77,7 +77,10 @@ export function findKubepods(hierarchy: HostRoot): KubepodsRoot | undefined {
  * The containers' cgroups below the kubepods root; `undefined` when the root is gone or is another one now.
  * Cgroups inside a container are not listed: they count as the container.
  */
-export function listContainers(hierarchy: HostRoot, kubepods: KubepodsRoot): ContainerCgroup[] | undefined {
+export function listContainers(
+  hierarchy: HostRoot,
+  kubepods: KubepodsRoot,
+): readonly ContainerCgroup[] | undefined {
   let directories;
   try {
     directories = hierarchy.walk(kubepods.path, 3);
@@ -86,6 +89,15 @@ export function listContainers(hierarchy: HostRoot, kubepods: KubepodsRoot): Con
     throw error;
   }
   if (directories[0]?.id !== kubepods.id) return undefined;
+  const known = listed.get(directories) ?? containersAmong(directories, kubepods);
+  listed.set(directories, known);
+  return known;
+}
+
+/** The containers of directories that were listed: mostly nothing changes from one cycle to the next. */
+const listed = new WeakMap<readonly Directory[], readonly ContainerCgroup[]>();
+
+function containersAmong(directories: readonly Directory[], kubepods: KubepodsRoot): ContainerCgroup[] {
   return directories.flatMap(({ id, path }) => {
     const names = path.slice(kubepods.path.length + 1).split("/");
     const [pod = "", container = "", ...more] = qosOf(names[0] ?? "") === undefined ? names : names.slice(1);
@@ -120,7 +132,7 @@ export class PodTree implements Disposable {
    *
    * @throws {Error} if there is no cgroup v2 hierarchy or it cannot be read; the next call begins anew.
    */
-  containers(): ContainerCgroup[] {
+  containers(): readonly ContainerCgroup[] {
     try {
       const live = this.#hierarchy && this.#kubepods && listContainers(this.#hierarchy, this.#kubepods);
       if (live !== undefined) return live;

@@ -48,6 +48,8 @@ export interface LivePod {
 
 interface KnownCgroup {
   cgroup: ContainerCgroup;
+  /** What was last said of it. */
+  said: LiveCgroup | undefined;
   live: boolean;
   counted: boolean;
   target: Target | undefined;
@@ -59,6 +61,8 @@ interface KnownCgroup {
 
 interface KnownPod {
   pod: Pod;
+  /** Of series about the pod as a whole. */
+  readonly labels: Labels;
   /** Whether it gets series at all. */
   included: boolean;
   /** When it was last listed, or had a cgroup. */
@@ -84,6 +88,8 @@ export class TargetIndex {
   /** Made when they are asked for, of what is known since. */
   #live: readonly LiveCgroup[] | undefined;
   #livePods: readonly LivePod[] | undefined;
+  /** The answer whose names were last taken. */
+  #learnt: readonly Pod[] | undefined;
   #isCurrent = false;
   #generation = 0;
   #now = 0;
@@ -98,10 +104,13 @@ export class TargetIndex {
   /** Takes the names that an answer of the kubelet gives to pods and containers; `now` is as in `Findings`. */
   learn(pods: readonly Pod[], now: number): void {
     this.#live = this.#livePods = undefined;
+    this.#learnt = pods;
     for (const pod of pods) {
+      const { namespace, name } = pod;
       const known = this.#pods.get(pod.uid) ??
         {
           pod,
+          labels: { namespace, pod: name, container: "", node: this.#node },
           included: true,
           lastSeen: now,
           targets: new Map<string, Target>(),
@@ -121,12 +130,10 @@ export class TargetIndex {
     this.#isCurrent = true;
     this.#generation = findings.generation;
     this.#now = findings.now;
-    this.learn(findings.pods, findings.now);
+    this.#live = this.#livePods = undefined;
+    if (findings.pods !== this.#learnt) this.learn(findings.pods, findings.now);
     this.#learnCgroups(findings);
-    for (const { cgroup, live } of this.#cgroups.values()) {
-      const known = this.#pods.get(cgroup.podUid);
-      if (live && known !== undefined) known.lastSeen = findings.now;
-    }
+    this.#see(findings);
     this.#forgetPods(findings);
     for (const known of this.#cgroups.values()) known.target ??= this.#targetOf(known.cgroup);
     this.#forgetInstances(findings);
@@ -165,14 +172,7 @@ export class TargetIndex {
 
   /** The containers' cgroups that exist, sandboxes included. */
   live(): readonly LiveCgroup[] {
-    return this.#live ??= [...this.#cgroups.values()].filter(({ live }) => live).map((
-      { cgroup, target },
-    ) => ({
-      id: cgroup.id,
-      path: cgroup.path ?? "",
-      podUid: cgroup.podUid,
-      target,
-    }));
+    return this.#live ??= [...this.#cgroups.values()].filter(({ live }) => live).map(saidOf);
   }
 
   /** The pods that have series of their own: those with a cgroup, but for the ones filtered out. */
@@ -181,13 +181,7 @@ export class TargetIndex {
       ([uid, cgroups]) => {
         const known = this.#pods.get(uid);
         if (known === undefined || !known.included || known.targets.size === 0) return [];
-        const { namespace, name, hostNetwork } = known.pod;
-        return [{
-          uid,
-          labels: { namespace, pod: name, container: "", node: this.#node },
-          hostNetwork,
-          cgroups,
-        }];
+        return [{ uid, labels: known.labels, hostNetwork: known.pod.hostNetwork, cgroups }];
       },
     );
   }
@@ -212,6 +206,7 @@ export class TargetIndex {
       const known = this.#cgroups.get(cgroup.id) ??
         {
           cgroup,
+          said: undefined,
           live: false,
           counted: false,
           target: undefined,
@@ -234,6 +229,16 @@ export class TargetIndex {
     }
   }
 
+  /** Notes which pods there are. */
+  #see({ pods, now }: Findings): void {
+    const see = (uid: string) => {
+      const known = this.#pods.get(uid);
+      if (known !== undefined) known.lastSeen = now;
+    };
+    for (const { uid } of pods) see(uid);
+    for (const { cgroup, live } of this.#cgroups.values()) if (live) see(cgroup.podUid);
+  }
+
   #forgetPods({ pods, now }: Findings): void {
     const listed = new Set(pods.map((pod) => pod.uid));
     const holders = new Map<string, string>();
@@ -241,18 +246,20 @@ export class TargetIndex {
     for (const [uid, { pod }] of this.#pods) {
       if (listed.has(uid)) holders.set(`${pod.namespace}/${pod.name}`, uid);
     }
+    const unreported = new Set<string>();
     for (const [uid, { pod, included, lastSeen, targets, containers }] of this.#pods) {
       // A StatefulSet's pod comes back under the same name: the series are the new one's from then on.
       const holder = holders.get(`${pod.namespace}/${pod.name}`) ?? uid;
       const isOver = now - lastSeen > this.#graceMs;
       if (!isOver && holder === uid && included) continue;
-      // Its cgroups may live on for half a minute; they are not unknown, just not reported.
       targets.clear();
       containers.clear();
-      for (const each of this.#cgroups.values()) {
-        if (each.cgroup.podUid === uid) each.target = undefined;
-      }
+      unreported.add(uid);
       if (isOver) this.#pods.delete(uid);
+    }
+    // Their cgroups may live on for half a minute; they are not unknown, just not reported.
+    for (const each of this.#cgroups.values()) {
+      if (unreported.has(each.cgroup.podUid)) each.target = undefined;
     }
   }
 
@@ -277,4 +284,11 @@ export class TargetIndex {
     known.targets.set(container, target);
     return target;
   }
+}
+
+/** What is said of a live cgroup: the same object until that changes. */
+function saidOf(known: KnownCgroup): LiveCgroup {
+  const { cgroup: { id, podUid, path = "" }, target, said } = known;
+  if (said !== undefined && said.path === path && said.target === target) return said;
+  return known.said = { id, path, podUid, target };
 }

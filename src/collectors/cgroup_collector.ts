@@ -2,9 +2,9 @@
 import type { Target } from "../cgroup/targets.ts";
 import { counter, type Descriptor, gauge, POD_LABELS } from "../metrics/descriptor.ts";
 import type { Labels, Sample, SimpleFamily } from "../metrics/family.ts";
-import type { Collector, Cycle } from "./collector.ts";
 import { withLabel } from "../metrics/labels.ts";
-import { type Count, type Counters, sumOf, TargetTotals } from "./target_totals.ts";
+import type { Collector, Cycle } from "./collector.ts";
+import { addTo, type Counters, sumOf, TargetTotals } from "./target_totals.ts";
 
 /** What one cgroup's files say; what they do not say is not in it, which is not the same as zero. */
 export interface Reading {
@@ -33,24 +33,36 @@ export interface CgroupCollectorDescription {
 
 /** A collector that needs no eBPF programs. */
 export interface CgroupCollector extends Collector {
-  collect(cycle: Pick<Cycle, "targets" | "files">): SimpleFamily[];
+  collect(cycle: CgroupCycle): SimpleFamily[];
 }
 
-interface Row {
-  /** Shared by the families. */
-  readonly labels: Labels;
-  readonly counters: Counters;
+/** What this collector works with in one cycle. */
+export interface CgroupCycle {
+  readonly targets: Cycle["targets"];
+  readonly files: Pick<Cycle["files"], "text">;
 }
 
 /** A file's text; `undefined` where there is none. */
 type Text = string | undefined;
 
+type CounterMap = ReadonlyMap<string, Counters>;
+
 /** What is known of a cgroup, made again only when one of its files has changed. */
 interface CgroupState {
   readonly target: Target;
   readonly texts: readonly Text[];
-  readonly reading: Reading;
+  readonly counters: CounterMap;
+  readonly gauges: Counters;
 }
+
+/** What has one series in each family. */
+interface Row {
+  /** Shared by the families. */
+  readonly labels: Labels;
+  readonly values: Counters;
+}
+
+const NONE: CounterMap = new Map();
 
 /** What a collector serves. */
 export function cgroupDescriptors(
@@ -72,7 +84,7 @@ export function cgroupCollector(
   const totals = new TargetTotals();
   let cgroups = new Map<bigint, CgroupState>();
 
-  function read({ targets, files }: Pick<Cycle, "targets" | "files">): void {
+  function read({ targets, files }: CgroupCycle): void {
     const next: typeof cgroups = new Map();
     for (const { id, target } of targets.live()) {
       if (target === undefined) continue;
@@ -81,50 +93,54 @@ export function cgroupCollector(
       const isSame = last?.target === target && texts.every((text, index) => text === last.texts[index]);
       next.set(id, isSame ? last : stateOf(target, texts, last));
     }
-    for (const [id, { target, reading }] of cgroups) {
-      if (!next.has(id)) { for (const count of countsOf(target, reading)) totals.end(count); }
+    for (const [id, { target, counters }] of cgroups) {
+      if (!next.has(id)) {
+        for (const [subkey, each] of counters) totals.end({ target, subkey, counters: each });
+      }
     }
     cgroups = next;
   }
 
-  function stateOf(target: Target, texts: readonly Text[], before: CgroupState | undefined): CgroupState {
-    const last = before?.reading.counters ?? new Map<string, Counters>();
+  function stateOf(target: Target, texts: readonly Text[], last: CgroupState | undefined): CgroupState {
     const reading = description.read((name) => texts[description.files.indexOf(name)]);
-    for (const [subkey, counters] of reading.counters ?? []) {
-      const earlier = last.get(subkey);
+    const { counters = NONE, gauges = {} } = reading;
+    const before = last?.counters ?? NONE;
+    for (const [subkey, each] of before) {
       // Another device that got the number of one that is gone.
-      if (subkey !== "" && fell(earlier, counters)) totals.end({ target, subkey, counters: earlier });
+      if (subkey !== "" && fell(each, counters.get(subkey))) totals.end({ target, subkey, counters: each });
     }
     // A cgroup that ended between listing and reading says nothing now: what it said last stands.
-    return { target, texts, reading: { ...reading, counters: merged(last, reading) } };
+    return { target, texts, counters: merged(before, counters), gauges };
   }
 
-  /** What has been counted for each series that there may be; those of one target that are called the same are one. */
-  function counterRows({ targets }: Pick<Cycle, "targets">): Row[] {
-    const counts = [...cgroups.values()].flatMap(({ target, reading }) => countsOf(target, reading));
+  /** What has been counted for each series that there may be. */
+  function counterRows(targets: readonly Target[], states: ReadonlyMap<Target, CgroupState[]>): Row[] {
+    totals.keepOnly(targets);
+    const rows: Row[] = [];
     const names = new Map<string, string>();
-    return [...totals.sum(targets.targets(), counts)].flatMap(([target, total]) => {
+    for (const target of targets) {
+      const total = totals.total(target, (states.get(target) ?? []).map(({ counters }) => counters));
       if (subkeyLabel === undefined) {
-        return [...total.values()].map((counters) => ({ labels: target.labels, counters }));
-      }
-      const rows = new Map<string, Row>();
-      for (const [subkey, counters] of total) {
-        const text = names.get(subkey) ?? subkeyText(subkey);
-        names.set(subkey, text);
-        const row = rows.get(text) ?? { labels: withLabel(target.labels, subkeyLabel, text), counters: {} };
-        rows.set(text, { ...row, counters: sumOf(row.counters, counters) });
-      }
-      return [...rows.values()];
-    });
+        for (const values of total.values()) rows.push({ labels: target.labels, values });
+      } else rows.push(...namedRows(target, total, subkeyLabel, names));
+    }
+    return rows;
   }
 
-  function gaugeSamples({ value }: CgroupFamily): Sample[] {
-    const sums = new Map<Target, number>();
-    for (const { target, reading } of cgroups.values()) {
-      const gauge = reading.gauges?.[value];
-      if (gauge !== undefined) sums.set(target, (sums.get(target) ?? 0) + gauge);
+  /** Subkeys of one target that are called the same are one. */
+  function namedRows(
+    { labels }: Target,
+    total: CounterMap,
+    label: string,
+    names: Map<string, string>,
+  ): Row[] {
+    const sums = new Map<string, Counters>();
+    for (const [subkey, counters] of total) {
+      const text = names.get(subkey) ?? subkeyText(subkey);
+      names.set(subkey, text);
+      addTo(sums, text, counters);
     }
-    return [...sums].map(([target, sum]) => ({ labels: target.labels, value: sum }));
+    return Array.from(sums, ([text, values]) => ({ labels: withLabel(labels, label, text), values }));
   }
 
   return {
@@ -132,41 +148,55 @@ export function cgroupCollector(
     files: description.files,
     collect(cycle) {
       read(cycle);
-      const rows = description.counters.length === 0 ? [] : counterRows(cycle);
+      const states = Map.groupBy(cgroups.values(), ({ target }) => target);
+      const counters = description.counters.length === 0 ? [] : counterRows(cycle.targets.targets(), states);
+      const gauges = description.gauges.length === 0 ? [] : gaugeRows(states);
       return [
-        ...description.counters.map((family) => ({
-          type: "counter" as const,
-          name: family.name,
-          help: family.help,
-          samples: counterSamples(family, rows),
-        })),
-        ...description.gauges.map((family) => ({
-          type: "gauge" as const,
-          name: family.name,
-          help: family.help,
-          samples: gaugeSamples(family),
-        })),
+        ...description.counters.map((family) => familyOf("counter", family, counters)),
+        ...description.gauges.map((family) => familyOf("gauge", family, gauges)),
       ];
     },
   };
 }
 
-function counterSamples({ value }: CgroupFamily, rows: readonly Row[]): Sample[] {
-  return rows.flatMap(({ labels, counters }) =>
-    counters[value] === undefined ? [] : [{ labels, value: Number(counters[value]) }]
-  );
+/** Instances of a container that overlap for a moment are added up. */
+function gaugeRows(states: ReadonlyMap<Target, readonly CgroupState[]>): Row[] {
+  return Array.from(states, ([{ labels }, [first, ...others]]) => ({
+    labels,
+    values: others.reduce((sum, { gauges }) => sumOf(sum, gauges), first?.gauges ?? {}),
+  }));
 }
 
-function fell(before: Counters | undefined, now: Counters): before is Counters {
-  return before !== undefined && Object.entries(now).some(([name, value]) => value < (before[name] ?? 0));
+function familyOf(
+  type: SimpleFamily["type"],
+  { name, help, value }: CgroupFamily,
+  rows: readonly Row[],
+): SimpleFamily {
+  const samples: Sample[] = [];
+  for (const { labels, values } of rows) {
+    const sample = values[value];
+    if (sample !== undefined) samples.push({ labels, value: Number(sample) });
+  }
+  return { type, name, help, samples };
 }
 
-function merged(before: ReadonlyMap<string, Counters>, now: Reading): ReadonlyMap<string, Counters> {
+function fell(before: Counters, now: Counters | undefined): boolean {
+  return now !== undefined && Object.entries(now).some(([name, value]) => value < (before[name] ?? 0));
+}
+
+/** What is said now, and of what is not what was said before. */
+function merged(before: CounterMap, now: CounterMap): CounterMap {
+  if (isWhole(before, now)) return now;
   const counters = new Map(before);
-  for (const [subkey, each] of now.counters ?? []) counters.set(subkey, { ...counters.get(subkey), ...each });
+  for (const [subkey, each] of now) counters.set(subkey, { ...counters.get(subkey), ...each });
   return counters;
 }
 
-function countsOf(target: Target, reading: Reading): Count[] {
-  return [...reading.counters ?? []].map(([subkey, counters]) => ({ target, subkey, counters }));
+/** Whether everything that was said before is said now. */
+function isWhole(before: CounterMap, now: CounterMap): boolean {
+  for (const [subkey, counters] of before) {
+    const each = now.get(subkey);
+    if (each === undefined || !Object.keys(counters).every((name) => name in each)) return false;
+  }
+  return true;
 }

@@ -1,14 +1,13 @@
 /** The mounts that a container's process sees, and what is asked about them. */
+import type { Labels } from "../metrics/family.ts";
+import { withLabel } from "../metrics/labels.ts";
+import type { SizeQuestion } from "../native/statfs.ts";
 import { distinctFilesystems } from "../parse/filesystems.ts";
 import { type Mount, parseMountInfo } from "../parse/mountinfo.ts";
 
-/** What is asked about one mount. */
-export interface MountProbe {
+/** What is asked about one mount. Its key is what hangs as one: a filesystem as a path leads to it. */
+export interface Question extends SizeQuestion {
   readonly mount: Mount;
-  /** Its mount point, relative to the process's root. */
-  readonly path: string;
-  /** What hangs as one: a filesystem as a path leads to it. */
-  readonly key: string;
   /**
    * What has one answer. That is the same part of a filesystem: ext4 and xfs directories may have a quota of their own,
    * which statfs then shows (`ext4_statfs_project`, `xfs_qm_statvfs`), btrfs subvolumes share a device.
@@ -16,59 +15,80 @@ export interface MountProbe {
   readonly part: string;
   /** Whether it, or a mount that the path to it leads through, depends on something that may not answer. */
   readonly isRemote: boolean;
-  /** What it shows: all mounts of it that exist at the same time show the same file or directory. */
+  /** What the mount shows: all mounts of it that exist at the same time show the same file or directory. */
   readonly shown: string;
+  /** The container's. */
+  readonly container: Labels;
+  /** Of the series about it. */
+  readonly labels: Labels;
 }
 
 /** Made of a mountinfo, for as long as that does not change. */
 export class ContainerMounts {
+  /** Whether mounts made elsewhere may show here. */
+  readonly isPropagated: boolean;
   readonly #mounts: readonly Mount[];
   readonly #remote: readonly Mount[];
-  readonly #probes = new Map<Mount, MountProbe>();
-  #picked: readonly MountProbe[] = [];
-  /** What had to be known to pick these: whether each of what mounts show is a file. */
-  #isFile: Map<string, boolean> | undefined;
+  #questions: readonly Question[] = [];
+  /** Whose they are, and what had to be known to choose them: whether each of what mounts show is a file. */
+  #container: Labels | undefined;
+  #isFile = new Map<string, boolean>();
 
   constructor(mountinfo: string) {
     this.#mounts = parseMountInfo(mountinfo).mounts;
     this.#remote = this.#mounts.filter(isRemote);
+    this.isPropagated = this.#mounts.some(({ isPropagated }) => isPropagated);
   }
 
-  /** One mount for each filesystem, as `df` chooses them; `files` are known to be files, by what a mount shows. */
-  pick(files: ReadonlySet<string>): readonly MountProbe[] {
-    const known = this.#isFile;
-    if (known !== undefined && [...known].every(([shown, isFile]) => files.has(shown) === isFile)) {
-      return this.#picked;
-    }
+  /**
+   * One for each filesystem, about the mount that `df` chooses; the same objects as long as the answer is the same.
+   *
+   * @param directory The process's root.
+   * @param files What is known to be a file, by what a mount shows.
+   */
+  questions(container: Labels, directory: string, files: ReadonlySet<string>): readonly Question[] {
+    if (container === this.#container && this.#areStill(files)) return this.#questions;
+    const before = new Map(this.#questions.map((question) => [question.mount, question]));
     const isFile = this.#isFile = new Map<string, boolean>();
     const picked = distinctFilesystems(this.#mounts, (mount) => {
       const shown = shownBy(mount);
       isFile.set(shown, files.has(shown));
       return files.has(shown);
     });
-    return this.#picked = picked.map((mount) => this.#probe(mount));
+    this.#questions = picked.map((mount) => {
+      const known = before.get(mount);
+      return known?.container === container ? known : this.#question(mount, container, directory);
+    });
+    this.#container = container;
+    return this.#questions;
   }
 
-  /** The files that were passed over when it last picked. */
+  /** The files that were passed over when it last chose. */
   get files(): string[] {
-    return [...this.#isFile ?? []].filter(([, isFile]) => isFile).map(([shown]) => shown);
+    return Array.from(this.#isFile, ([shown, isFile]) => isFile ? [shown] : []).flat();
   }
 
-  #probe(mount: Mount): MountProbe {
-    const known = this.#probes.get(mount);
-    if (known !== undefined) return known;
+  #areStill(files: ReadonlySet<string>): boolean {
+    for (const [shown, isFile] of this.#isFile) {
+      if (files.has(shown) !== isFile) return false;
+    }
+    return true;
+  }
+
+  #question(mount: Mount, container: Labels, directory: string): Question {
     const through = this.#remote.filter((other) => isAbove(other, mount));
     const key = [...through, mount].map(({ device }) => device).join(" ");
-    const probe = {
-      mount,
+    return {
+      directory,
       path: mount.mountPoint.replace(/^\/+/, "") || ".",
       key,
+      mount,
       part: `${key} ${mount.root}`,
       isRemote: through.length > 0 || isRemote(mount),
       shown: shownBy(mount),
+      container,
+      labels: withLabel(container, "mountpoint", mount.mountPoint),
     };
-    this.#probes.set(mount, probe);
-    return probe;
   }
 }
 

@@ -1,5 +1,5 @@
 /** CPU time and throttling, from cpu.stat. */
-import { parseFlatKeyed } from "../parse/flat_keyed.ts";
+import { flatKeyedValue } from "../parse/flat_keyed.ts";
 import type { CgroupCollectorDescription } from "./cgroup_collector.ts";
 
 const MICROSECONDS = 1e6;
@@ -20,12 +20,12 @@ export const CPU: CgroupCollectorDescription = {
   read(file) {
     const text = file("cpu.stat");
     if (text === undefined) return {};
-    const stat = parseFlatKeyed(text);
-    const found = KEYS.flatMap(([name, key, unit]) => {
-      const value = stat.get(key);
-      return value === undefined ? [] : [[name, value / unit] as const];
-    });
-    return { counters: new Map([["", Object.fromEntries(found)]]) };
+    const found: Record<string, number> = {};
+    for (const [name, key, unit] of KEYS) {
+      const value = flatKeyedValue(text, key);
+      if (value !== undefined) found[name] = value / unit;
+    }
+    return { counters: new Map([["", found]]) };
   },
   counters: [
     {

@@ -1,32 +1,21 @@
 /** Filesystems mounted in each container, as `df` there shows them. From PID/mountinfo and statfs beneath PID/root. */
-import type { Target, TargetIndex } from "../cgroup/targets.ts";
+import type { LiveCgroup, Target } from "../cgroup/targets.ts";
 import type { Logger } from "../log.ts";
 import { counter, type Descriptor, gauge, POD_LABELS } from "../metrics/descriptor.ts";
 import type { Family, Labels } from "../metrics/family.ts";
-import { withLabel } from "../metrics/labels.ts";
+import { mayHaveCapability } from "../native/capabilities.ts";
+import { NativeError } from "../native/error.ts";
 import type { FilesystemSize } from "../native/statfs.ts";
-import type { Collector, Cycle } from "./collector.ts";
-import { ContainerMounts, type MountProbe } from "./container_mounts.ts";
-import {
-  FilesystemSizes,
-  isDenial,
-  type Proc,
-  type Question,
-  type SizesOptions,
-} from "./filesystem_sizes.ts";
+import type { Collector } from "./collector.ts";
+import { ContainerMounts, type Question } from "./container_mounts.ts";
+import { type Answer, FilesystemSizes, isDenial, type Proc, type SizesOptions } from "./filesystem_sizes.ts";
 import { ProcessFile } from "./process_file.ts";
-import { EVENTS_FILE, type Processes, type Procfs } from "./processes.ts";
-
-/** What this collector works with in one cycle. */
-export interface FilesystemCycle extends Pick<Cycle, "files"> {
-  readonly targets: Pick<TargetIndex, "live">;
-}
+import type { Process, ProcessCycle, Processes, Procfs } from "./processes.ts";
 
 interface Container {
   readonly labels: Labels;
-  /** Its root, as seen from the procfs. */
-  readonly directory: string;
   readonly mounts: ContainerMounts;
+  readonly process: Process;
 }
 
 interface Row {
@@ -34,7 +23,7 @@ interface Row {
   readonly size: FilesystemSize;
 }
 
-type Ask = (questions: readonly Question[]) => Promise<(FilesystemSize | undefined)[]>;
+type Ask = (questions: readonly Question[]) => Promise<Answer[]>;
 
 const FAMILIES: readonly (readonly [Descriptor<"gauge">, bytes: (size: FilesystemSize) => number])[] = [
   [described("capacity", "Size of the filesystem."), (size) => size.capacityBytes],
@@ -57,64 +46,93 @@ export function filesystemCollector(
   processes: Processes,
   log: Pick<Logger, "info" | "warn">,
   options: SizesOptions = {},
-): Collector & { collect(cycle: FilesystemCycle): Promise<Family[]> } {
+): Collector & { collect(cycle: ProcessCycle): Promise<Family[]> } {
   const sizes = new FilesystemSizes(proc, log, options);
-  const mountinfos = new ProcessFile(proc, processes, "mountinfo", (text) => new ContainerMounts(text));
+  const mountinfos = new ProcessFile(
+    proc,
+    processes,
+    "mountinfo",
+    (text) => new ContainerMounts(text),
+    { isSettled: (process, mounts) => tellsMounts && !mounts.isPropagated && !mayMount(proc, process) },
+  );
+  /** Whether the kernel says which mount a path leads to, so that it shows when a list of mounts is old. */
+  let tellsMounts = false;
   /** What mounts show that has turned out to be files. */
   let files = new Set<string>();
 
-  function containersOf(cycle: FilesystemCycle): Container[] {
-    const containers = new Map<Target, Container>();
-    // While a container's next instance starts, the one before may not be gone yet: the newer counts.
-    for (const { id, target } of cycle.targets.live().toSorted((one, other) => Number(other.id - one.id))) {
-      if (target === undefined || containers.has(target)) continue;
-      try {
-        const container = processes.look(cycle, id, (process) => ({
-          labels: target.labels,
-          directory: `${process.pid}/root`,
-          mounts: mountinfos.of(cycle, process).value,
-        }));
-        if (container !== undefined) containers.set(target, container);
-      } catch (error) {
-        if (!isDenial(error)) throw error;
-        sizes.deny(target.labels, error);
-      }
-    }
-    return [...containers.values()];
+  function containersOf(cycle: ProcessCycle): Container[] {
+    const cgroups = Map.groupBy(cycle.targets.live(), ({ target }) => target);
+    return Array.from(cgroups, ([target, own]) => target && containerOf(cycle, target, own))
+      .filter((container) => container !== undefined);
   }
 
-  async function measure(containers: readonly Container[], ask: Ask): Promise<Row[]> {
-    const found = new Map<MountProbe, FilesystemSize | undefined>();
-    for (;;) {
-      // A mount that turns out to be a file's makes way for another one of its filesystem.
-      const unasked = containers.flatMap(({ mounts, ...container }) =>
-        mounts.pick(files).filter((probe) => !found.has(probe)).map((probe) => ({ ...container, probe }))
-      );
-      if (unasked.length === 0) break;
-      const answers = await ask(unasked);
-      unasked.forEach(({ probe }, index) => {
-        const size = answers[index];
-        found.set(probe, size);
-        if (size?.isDirectory === false) files.add(probe.shown);
-      });
+  function containerOf(
+    cycle: ProcessCycle,
+    { labels }: Target,
+    cgroups: readonly LiveCgroup[],
+  ): Container | undefined {
+    try {
+      // While a container's next instance starts, the one before may not be gone yet: the newer counts.
+      for (const { id } of cgroups.toSorted((one, other) => one.id < other.id ? 1 : -1)) {
+        const container = processes.look(
+          cycle,
+          id,
+          (process) => ({ labels, process, mounts: mountinfos.of(cycle, process).value }),
+        );
+        if (container !== undefined) return container;
+      }
+    } catch (error) {
+      if (!isDenial(error)) throw error;
+      sizes.deny(labels, error);
+    }
+    return undefined;
+  }
+
+  function questionsOf({ mounts, labels, process }: Container): readonly Question[] {
+    return mounts.questions(labels, `${process.pid}/root`, files);
+  }
+
+  async function measure(cycle: ProcessCycle, ask: Ask): Promise<Row[]> {
+    const answers = new Map<Question, Answer>();
+    let containers = containersOf(cycle);
+    await askAll(containers, ask, answers);
+    const moved = containers.filter((container) =>
+      questionsOf(container).some((question) => answers.get(question) === "moved")
+    );
+    // Some lists of mounts were not read in this cycle.
+    if (moved.filter(({ process }) => mountinfos.reread(process)).length > 0) {
+      containers = containersOf(cycle);
+      await askAll(containers, ask, answers);
     }
     files = new Set(containers.flatMap(({ mounts }) => mounts.files));
-    return containers.flatMap(({ labels, mounts }) =>
-      mounts.pick(files).flatMap((probe) => rowOf(labels, probe, found.get(probe)))
-    );
+    return containers.flatMap(questionsOf).flatMap((question) => rowOf(question, answers.get(question)));
   }
 
-  /** As `df`, nothing for a filesystem without a size. */
-  function rowOf(podLabels: Labels, probe: MountProbe, size: FilesystemSize | undefined): Row[] {
-    if (size === undefined || size.capacityBytes === 0) return [];
-    return [{ labels: withLabel(podLabels, "mountpoint", probe.mount.mountPoint), size }];
+  async function askAll(
+    containers: readonly Container[],
+    ask: Ask,
+    answers: Map<Question, Answer>,
+  ): Promise<void> {
+    for (;;) {
+      // A mount that turns out to be a file's makes way for another one of its filesystem.
+      const unasked = containers.flatMap(questionsOf).filter((question) => !answers.has(question));
+      if (unasked.length === 0) return;
+      const found = await ask(unasked);
+      unasked.forEach((question, index) => {
+        const answer = found[index];
+        answers.set(question, answer);
+        if (typeof answer !== "object") return;
+        if (!answer.isDirectory) files.add(question.shown);
+        tellsMounts ||= answer.mountId !== undefined;
+      });
+    }
   }
 
   return {
     name: "filesystem",
-    files: [EVENTS_FILE],
-    async collect(cycle: FilesystemCycle): Promise<Family[]> {
-      const rows = await sizes.round((ask) => measure(containersOf(cycle), ask));
+    waits: true,
+    async collect(cycle: ProcessCycle): Promise<Family[]> {
+      const rows = await sizes.round((ask) => measure(cycle, ask));
       return [
         ...FAMILIES.map(([descriptor, bytes]) => ({
           ...descriptor,
@@ -124,4 +142,22 @@ export function filesystemCollector(
       ];
     },
   };
+}
+
+/** As `df`, nothing for a filesystem without a size. */
+function rowOf({ labels }: Question, size: Answer): Row[] {
+  return typeof size !== "object" || size.capacityBytes === 0 ? [] : [{ labels, size }];
+}
+
+/**
+ * Whether a process may change its mounts: to mount takes CAP_SYS_ADMIN (`may_mount` in fs/namespace.c), which one that
+ * a runtime has started may only ever lose. `true` where that cannot be told.
+ */
+function mayMount(proc: Procfs, { pid }: Process): boolean {
+  try {
+    return mayHaveCapability(proc.readText(`${pid}/status`), "SYS_ADMIN");
+  } catch (error) {
+    if (!(error instanceof NativeError)) throw error;
+    return true;
+  }
 }

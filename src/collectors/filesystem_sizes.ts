@@ -7,17 +7,9 @@ import type { LogFields, Logger } from "../log.ts";
 import type { Labels } from "../metrics/family.ts";
 import { hasCapability, ownStatus } from "../native/capabilities.ts";
 import { NativeError } from "../native/error.ts";
-import { DirectoryError, type FilesystemSize, filesystemSizes, type SizeQuestion } from "../native/statfs.ts";
-import type { MountProbe } from "./container_mounts.ts";
+import { DirectoryError, type FilesystemSize, filesystemSizes } from "../native/statfs.ts";
+import type { Question } from "./container_mounts.ts";
 import { Patience, Slots } from "./patience.ts";
-
-export interface Question {
-  /** The root that the mount point is seen from, as the procfs has it. */
-  readonly directory: string;
-  readonly probe: MountProbe;
-  /** The container's, which say in the log whose mount it is. */
-  readonly labels: Labels;
-}
 
 export interface SizesOptions {
   /** How long a local filesystem may take, and how long a round waits for others from then on. @default 100 ms */
@@ -47,9 +39,16 @@ interface Hanging {
  */
 const MOST_CALLS = 24;
 
+/**
+ * `undefined` where there is none in time, or an error; `moved` where the mount is not what its path leads to by now, or
+ * the process has ended.
+ */
+export type Answer = FilesystemSize | "moved" | undefined;
+
 interface Round {
   /** What it has found out, by part. */
   readonly found: Map<string, FilesystemSize | undefined>;
+  readonly moved: Set<Question>;
   /** What came too late for the one before. */
   readonly late: ReadonlyMap<string, FilesystemSize>;
   readonly patience: Patience;
@@ -94,23 +93,33 @@ export class FilesystemSizes {
   }
 
   /**
-   * Runs `work`, which may ask for sizes, again when it has got them. An answer is `undefined` if there is none in time,
-   * or an error, or the path leads to another mount by now. One that comes too late is given to the next round, which
-   * may so have it if it does not do better.
+   * Runs `work`, which may ask for sizes, again when it has got them. An answer that comes too late is given to the next
+   * round, which may so have it if it does not do better.
    */
   async round<T>(
-    work: (ask: (questions: readonly Question[]) => Promise<(FilesystemSize | undefined)[]>) => Promise<T>,
+    work: (ask: (questions: readonly Question[]) => Promise<Answer[]>) => Promise<T>,
   ): Promise<T> {
-    await Promise.all([...this.#hanging].map(([key, hanging]) => this.#look(key, hanging)));
+    // With nothing to wait for the calls are under way when this returns, and the caller may do something else.
+    if (this.#hanging.size > 0) {
+      await Promise.all([...this.#hanging].map(([key, hanging]) => this.#look(key, hanging)));
+    }
     const patience = new Patience(this.#options.waitMs);
-    const [found, slow, closed] = [new Map(), new Set<string>(), new Set<string>()];
-    const round: Round = { found, late: this.#late, patience, slow, closed };
+    const round: Round = {
+      found: new Map(),
+      moved: new Set(),
+      late: this.#late,
+      patience,
+      slow: new Set(),
+      closed: new Set(),
+    };
     this.#late = new Map();
     try {
       return await work(async (questions) => {
         await this.#askAll(questions, round);
-        return questions.map(({ probe, directory }) =>
-          closed.has(directory) ? undefined : round.found.get(probe.part)
+        return questions.map((question) =>
+          round.closed.has(question.directory) || round.moved.has(question)
+            ? "moved"
+            : round.found.get(question.part)
         );
       });
     } finally {
@@ -147,8 +156,8 @@ export class FilesystemSizes {
   /** Asks once for each part, through one directory after the other until one can be opened. */
   async #askAll(questions: readonly Question[], round: Round): Promise<void> {
     for (let left = questions;;) {
-      left = left.filter(({ probe, directory }) =>
-        !round.found.has(probe.part) && !round.closed.has(directory)
+      left = left.filter((question) =>
+        !round.found.has(question.part) && !round.moved.has(question) && !round.closed.has(question.directory)
       );
       if (left.length === 0) return;
       await this.#ask(firstOfEachPart(left), round);
@@ -156,7 +165,7 @@ export class FilesystemSizes {
   }
 
   async #ask(questions: readonly Question[], round: Round): Promise<void> {
-    const isAlone = ({ probe: { isRemote, key } }: Question) => isRemote || this.#slow.has(key);
+    const isAlone = ({ isRemote, key }: Question) => isRemote || this.#slow.has(key);
     const alone = questions.filter(isAlone).map((question) => this.#measureAlone(question, round));
     const together = this.#measureTogether(questions.filter((question) => !isAlone(question)), round);
     await Promise.all([together, ...alone]);
@@ -165,22 +174,22 @@ export class FilesystemSizes {
   async #measureTogether(questions: readonly Question[], round: Round): Promise<void> {
     if (questions.length === 0) return;
     const { measure, waitMs } = this.#options;
-    const sizes = await measure(this.#proc, questions.map(sizeQuestion), waitMs);
+    const sizes = await measure(this.#proc, questions, waitMs);
     round.patience.renew();
     questions.forEach((question, index) => put(question, this.#accept(question, sizes[index], round), round));
   }
 
   async #measureAlone(question: Question, round: Round): Promise<void> {
-    const { key, part } = question.probe;
+    const { key, part } = question;
     if (this.#slow.has(key)) round.slow.add(key);
     const late = round.patience.over.then(() => round.late.get(part));
     put(question, await Promise.race([this.#measure(question, round), late]), round);
   }
 
   /** Waits for its turn and asks. */
-  async #measure(question: Question, round: Round): Promise<FilesystemSize | undefined> {
+  async #measure(question: Question, round: Round): Promise<Answer> {
     const { patience } = round;
-    const { key, part } = question.probe;
+    const { key, part } = question;
     const before = this.#calls.get(key);
     const call = async () => {
       await before?.catch(() => {});
@@ -192,7 +201,7 @@ export class FilesystemSizes {
         if (hanging?.isStuck) hanging.slot = slot;
         else slot[Symbol.dispose]();
       });
-      if (size !== undefined && patience.isOver) this.#late.set(part, size);
+      if (typeof size === "object" && patience.isOver) this.#late.set(part, size);
       return size;
     };
     const running = call();
@@ -204,10 +213,10 @@ export class FilesystemSizes {
     }
   }
 
-  async #call(question: Question, round: Round): Promise<FilesystemSize | undefined> {
-    const { key } = question.probe;
+  async #call(question: Question, round: Round): Promise<Answer> {
+    const { key } = question;
     const { measure, callMs } = this.#options;
-    const [size] = await measure(this.#proc, [sizeQuestion(question)], callMs);
+    const [size] = await measure(this.#proc, [question], callMs);
     const hanging = this.#hanging.get(key);
     if (size instanceof NativeError) {
       // One that was slow a round ago and is at it still.
@@ -225,22 +234,23 @@ export class FilesystemSizes {
     question: Question,
     size: FilesystemSize | NativeError | undefined,
     round: Round,
-  ): FilesystemSize | undefined {
-    const { key, part, mount } = question.probe;
+  ): Answer {
+    const { key, part, mount } = question;
     if (size instanceof DirectoryError) {
       round.closed.add(question.directory);
-      if (isDenial(size)) this.deny(question.labels, size);
-    } else if (size instanceof NativeError) {
+      if (isDenial(size)) this.deny(question.container, size);
+      return "moved";
+    }
+    if (size instanceof NativeError) {
       if (size.code === "ETIMEDOUT" || size.code === "EBUSY") {
         this.#slow.add(key);
         round.slow.add(key);
       }
       if (size.code === "EACCES") this.#refused(part, fieldsOf(question));
-    } else {
-      this.#unreachable.delete(part);
-      if ((size?.mountId ?? mount.mountId) === mount.mountId) return size;
+      return size.code === "ENOENT" || size.code === "ENOTDIR" ? "moved" : undefined;
     }
-    return undefined;
+    this.#unreachable.delete(part);
+    return (size?.mountId ?? mount.mountId) === mount.mountId ? size : "moved";
   }
 
   /** Tells once that a container's process may not be looked at. */
@@ -287,21 +297,15 @@ export function isDenial(error: unknown): error is NativeError {
 }
 
 function firstOfEachPart(questions: readonly Question[]): Question[] {
-  const first = new Map<string, Question>();
-  for (const question of questions) {
-    if (!first.has(question.probe.part)) first.set(question.probe.part, question);
-  }
-  return [...first.values()];
+  const seen = new Set<string>();
+  return questions.filter(({ part }) => seen.size < seen.add(part).size);
 }
 
-function put({ probe, directory }: Question, size: FilesystemSize | undefined, round: Round): void {
-  if (!round.closed.has(directory)) round.found.set(probe.part, size);
+function put(question: Question, answer: Answer, { found, moved }: Round): void {
+  if (answer === "moved") moved.add(question);
+  else found.set(question.part, answer);
 }
 
-function sizeQuestion({ directory, probe: { path, key } }: Question): SizeQuestion {
-  return { directory, path, key };
-}
-
-function fieldsOf({ labels: { namespace, pod, container }, probe: { mount } }: Question): LogFields {
+function fieldsOf({ container: { namespace, pod, container }, mount }: Question): LogFields {
   return { namespace, pod, container, mountpoint: mount.mountPoint, type: mount.fsType };
 }

@@ -4,12 +4,12 @@ import { counter, type Descriptor, POD_LABELS } from "../metrics/descriptor.ts";
 import type { Family, Labels } from "../metrics/family.ts";
 import { NativeError } from "../native/error.ts";
 import { type InterfaceCounters, parseNetDev } from "../parse/net_dev.ts";
-import type { Collector, Cycle } from "./collector.ts";
+import type { Collector } from "./collector.ts";
 import { ProcessFile } from "./process_file.ts";
-import { EVENTS_FILE, type Processes, type Procfs } from "./processes.ts";
+import type { ProcessCycle, Processes, Procfs } from "./processes.ts";
 
 /** What this collector works with in one cycle. */
-export interface InterfaceCycle extends Pick<Cycle, "files"> {
+export interface InterfaceCycle extends ProcessCycle {
   readonly targets: Pick<TargetIndex, "live" | "livePods" | "targets">;
 }
 
@@ -109,8 +109,6 @@ export function interfaceCollector(
 
   return {
     name: "interface",
-    files: [EVENTS_FILE],
-    sandboxFiles: [EVENTS_FILE],
     collect(cycle: InterfaceCycle): Family[] {
       read(cycle);
       const present = [...pods.values()].flatMap(({ totals }) => [...totals.values()]).filter((total) =>

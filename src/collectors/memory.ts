@@ -1,5 +1,5 @@
 /** Memory, from memory.current, memory.stat, memory.swap.current and memory.max. */
-import { parseFlatKeyed } from "../parse/flat_keyed.ts";
+import { flatKeyedValue } from "../parse/flat_keyed.ts";
 import { parseSingleValue } from "../parse/single_value.ts";
 import type { CgroupCollectorDescription } from "./cgroup_collector.ts";
 
@@ -8,17 +8,17 @@ export const MEMORY: CgroupCollectorDescription = {
   files: ["memory.current", "memory.stat", "memory.swap.current", "memory.max"],
   read(file) {
     const single = (name: string) => parseSingleValue(file(name) ?? "");
-    const stat = parseFlatKeyed(file("memory.stat") ?? "");
+    const stat = (key: string) => flatKeyedValue(file("memory.stat") ?? "", key);
     const usage = single("memory.current");
-    const inactiveFile = stat.get("inactive_file");
+    const inactiveFile = stat("inactive_file");
     const gauges = {
       usage,
       // As the kubelet has it: what the kernel could not simply drop (cAdvisor, setMemoryStats).
       working_set: usage === undefined || inactiveFile === undefined
         ? undefined
         : Math.max(0, usage - inactiveFile),
-      rss: stat.get("anon"),
-      cache: stat.get("file"),
+      rss: stat("anon"),
+      cache: stat("file"),
       swap: single("memory.swap.current"),
       limit: single("memory.max"),
     };

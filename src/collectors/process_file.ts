@@ -9,16 +9,35 @@ export interface Content<T> {
   readonly inode: bigint;
 }
 
+export interface ProcessFileOptions<T> {
+  /**
+   * Whether nothing but an intruder changes the file from now on: it is then read once more, and from then on only once
+   * a minute. @default never
+   */
+  readonly isSettled?: (process: Process, value: T) => boolean;
+  /** Milliseconds of a clock that never goes back. @default performance.now */
+  readonly now?: () => number;
+}
+
 interface OpenFile<T> {
+  readonly process: Process;
   readonly slot: number;
   /** Or why there is none. */
   content: Content<T> | NativeError;
+  isSettled: boolean;
+  /** When it is to be read again. */
+  due: number;
+  /** The one in which it was last read. */
+  cycle: ProcessCycle | undefined;
 }
+
+const SETTLED_MS = 60_000;
 
 export class ProcessFile<T> {
   readonly #processes: Pick<Processes, "known">;
   readonly #name: string;
   readonly #parse: (text: string) => T;
+  readonly #options: Required<ProcessFileOptions<T>>;
   readonly #set: ProcessFileSet;
   readonly #files = new Map<Process, OpenFile<T>>();
   #cycle: ProcessCycle | undefined;
@@ -29,10 +48,12 @@ export class ProcessFile<T> {
     processes: Pick<Processes, "known">,
     name: string,
     parse: (text: string) => T,
+    { isSettled = () => false, now = () => performance.now() }: ProcessFileOptions<T> = {},
   ) {
     this.#processes = processes;
     this.#name = name;
     this.#parse = parse;
+    this.#options = { isSettled, now };
     this.#set = proc.fileSet();
   }
 
@@ -48,6 +69,14 @@ export class ProcessFile<T> {
     return content;
   }
 
+  /** Reads it now if this cycle has not. Returns whether it had not. */
+  reread(process: Process): boolean {
+    const file = this.#files.get(process);
+    if (file === undefined || file.cycle === this.#cycle) return false;
+    this.#read([file]);
+    return true;
+  }
+
   #begin(cycle: ProcessCycle): void {
     if (cycle === this.#cycle) return;
     this.#cycle = cycle;
@@ -57,12 +86,14 @@ export class ProcessFile<T> {
       this.#set.remove(slot);
       this.#files.delete(process);
     }
-    this.#read([...this.#files.values()]);
+    const now = this.#options.now();
+    this.#read([...this.#files.values()].filter(({ due }) => due <= now));
   }
 
   #open(process: Process): OpenFile<T> {
     const slot = this.#set.addAnew(String(process.pid), this.#name);
-    const file: OpenFile<T> = { slot, content: new NativeError(`read ${this.#name}`, 0) };
+    const none = new NativeError(`read ${this.#name}`, 0);
+    const file: OpenFile<T> = { process, slot, content: none, isSettled: false, due: 0, cycle: undefined };
     this.#files.set(process, file);
     this.#read([file]);
     return file;
@@ -75,7 +106,20 @@ export class ProcessFile<T> {
       if (text instanceof NativeError) file.content = text;
       else if (text !== undefined) {
         file.content = { value: this.#parse(text), inode: this.#set.inode(file.slot) };
+        file.isSettled = false;
       }
+      file.cycle = this.#cycle;
+      this.#plan(file);
     });
+  }
+
+  /** Decides when to read a file again: what was read before it was known to be settled may be old. */
+  #plan(file: OpenFile<T>): void {
+    const { content, process, isSettled: wasSettled } = file;
+    file.isSettled = !(content instanceof NativeError) &&
+      (wasSettled || this.#options.isSettled(process, content.value));
+    // Not all of them at once.
+    const spread = 0.5 + Math.random() / 2;
+    file.due = wasSettled && file.isSettled ? this.#options.now() + spread * SETTLED_MS : 0;
   }
 }

@@ -3,22 +3,23 @@ import type { TargetIndex } from "../cgroup/targets.ts";
 import { NativeError } from "../native/error.ts";
 import type { FileSet } from "../native/file_set.ts";
 import { cgroupPathOf, type HostRoot } from "../native/host_files.ts";
-import { parseFlatKeyed } from "../parse/flat_keyed.ts";
+import { flatKeyedValue } from "../parse/flat_keyed.ts";
 import type { Cycle } from "./collector.ts";
 
 /** The file of a cgroup that tells whether it, or any below it, has a process. */
 export const EVENTS_FILE = "cgroup.events";
 
 /** What is worked with in one cycle, the same object throughout. */
-export interface ProcessCycle extends Pick<Cycle, "files"> {
+export interface ProcessCycle {
   readonly targets: Pick<TargetIndex, "live">;
+  readonly files: Pick<Cycle["files"], "textNow">;
 }
 
 /** What is needed of a set of files. */
 export type ProcessFileSet = Pick<FileSet, "add" | "addAnew" | "remove" | "refresh" | "inode"> & Disposable;
 
 /** What is needed of a procfs. */
-export interface Procfs extends Pick<HostRoot, "path" | "processes"> {
+export interface Procfs extends Pick<HostRoot, "path" | "processes" | "readText"> {
   fileSet(): ProcessFileSet;
 }
 
@@ -46,6 +47,8 @@ export class Processes {
   #cycle: ProcessCycle | undefined;
   /** Cgroup ids by the directory's name, which has the runtime's id in it and so is there once. */
   #containers: ReadonlyMap<string, bigint> = new Map();
+  /** Their directories, by cgroup id. */
+  #paths: ReadonlyMap<bigint, string> = new Map();
   readonly #known = new Map<bigint, KnownProcess>();
   /** All processes of every container, if this cycle has looked. */
   #all: ReadonlyMap<bigint, readonly number[]> | undefined;
@@ -67,7 +70,7 @@ export class Processes {
     const known = this.#known.get(id);
     const result = known === undefined ? undefined : unlessGone(() => read(known));
     if (result !== undefined) return result;
-    if (isEmpty(cycle, id)) return undefined;
+    if (this.#populated(cycle, id) === 0) return undefined;
     this.#all ??= this.#findAll(cycle);
     for (const pid of this.#all.get(id) ?? []) {
       // One that may not be looked at is the container's all the same.
@@ -88,14 +91,15 @@ export class Processes {
     if (cycle === this.#cycle) return;
     this.#cycle = cycle;
     this.#all = undefined;
-    this.#containers = new Map(cycle.targets.live().map(({ id, path }) => [nameOf(path), id]));
-    const live = new Set(this.#containers.values());
+    const live = cycle.targets.live();
+    this.#containers = new Map(live.map(({ id, path }) => [nameOf(path), id]));
+    this.#paths = new Map(live.map(({ id, path }) => [id, path]));
     const known = [...this.#known];
     const cgroups = this.#files.refresh(known.map(([, { slot }]) => slot));
     known.forEach(([id], index) => {
       const text = cgroups[index];
       const isThere = text === undefined || typeof text === "string" && this.#idOf(cgroupPathOf(text)) === id;
-      if (!isThere || !live.has(id)) this.#drop(id);
+      if (!isThere || !this.#paths.has(id)) this.#drop(id);
     });
   }
 
@@ -129,13 +133,21 @@ export class Processes {
       else pids.push(pid);
     }
     const others = [...this.#containers.values()].filter((id) => id !== this.#own);
-    if (others.some((id) => isPopulated(cycle, id)) && !others.some((id) => all.has(id))) {
+    if (!others.some((id) => all.has(id)) && others.some((id) => this.#populated(cycle, id) === 1)) {
       throw new Error(
         `Cannot look into containers: ${this.#proc.path} shows no process of theirs; mount the host's /proc and set ` +
           "KPOD_PROC_ROOT to where it is",
       );
     }
     return all;
+  }
+
+  /** 1 if a container has a process, 0 if it has none, `undefined` if nobody says. */
+  #populated({ files }: ProcessCycle, id: bigint): number | undefined {
+    const path = this.#paths.get(id);
+    return path === undefined
+      ? undefined
+      : flatKeyedValue(files.textNow(path, EVENTS_FILE) ?? "", "populated");
   }
 
   /**
@@ -164,19 +176,6 @@ export function ownCgroup(sysfs: Pick<HostRoot, "walk">): bigint | undefined {
 
 function nameOf(path: string): string {
   return path.slice(path.lastIndexOf("/") + 1);
-}
-
-/** `undefined` if the file does not say. */
-function populated(files: ProcessCycle["files"], id: bigint): number | undefined {
-  return parseFlatKeyed(files.text(id, EVENTS_FILE) ?? "").get("populated");
-}
-
-function isPopulated({ files }: ProcessCycle, id: bigint): boolean {
-  return populated(files, id) === 1;
-}
-
-function isEmpty({ files }: ProcessCycle, id: bigint): boolean {
-  return populated(files, id) === 0;
 }
 
 /**

@@ -17,6 +17,8 @@ export interface Count {
   readonly counters: Counters;
 }
 
+const NOTHING: Totals = new Map();
+
 export class TargetTotals {
   readonly #ended = new Map<Target, Map<string, Counters>>();
 
@@ -28,12 +30,31 @@ export class TargetTotals {
     addTo(ended, subkey, counters);
   }
 
+  /** Forgets what ended of all targets but these. */
+  keepOnly(targets: readonly Target[]): void {
+    if (this.#ended.size === 0) return;
+    const kept = new Set(targets);
+    for (const target of this.#ended.keys()) {
+      if (!kept.has(target)) this.#ended.delete(target);
+    }
+  }
+
+  /** What a target has come to, of which `counting` goes on. */
+  total(target: Target, counting: readonly Totals[]): Totals {
+    const ended = this.#ended.get(target);
+    const [first = NOTHING, ...others] = ended === undefined ? counting : [ended, ...counting];
+    if (others.length === 0) return first;
+    const total = new Map(first);
+    for (const other of others) {
+      for (const [subkey, counters] of other) addTo(total, subkey, counters);
+    }
+    return total;
+  }
+
   /** The totals of these targets, of which `counts` are still counting; what ended of all others is forgotten. */
   sum(targets: readonly Target[], counts: Iterable<Count>): ReadonlyMap<Target, Totals> {
+    this.keepOnly(targets);
     const totals = new Map(targets.map((target) => [target, new Map(this.#ended.get(target))]));
-    for (const target of this.#ended.keys()) {
-      if (!totals.has(target)) this.#ended.delete(target);
-    }
     for (const { target, subkey, counters } of counts) {
       const total = target && totals.get(target);
       if (total !== undefined) addTo(total, subkey, counters);
@@ -42,7 +63,8 @@ export class TargetTotals {
   }
 }
 
-function addTo(totals: Map<string, Counters>, subkey: string, counters: Counters): void {
+/** Adds counters to those of a subkey. */
+export function addTo(totals: Map<string, Counters>, subkey: string, counters: Counters): void {
   const total = totals.get(subkey);
   totals.set(subkey, total === undefined ? counters : sumOf(total, counters));
 }

@@ -2,7 +2,7 @@
 import { basename } from "node:path";
 import type { ContainerCgroup } from "../cgroup/hierarchy.ts";
 import type { HostRoot, ProcessCgroup } from "../native/host_files.ts";
-import { parseFlatKeyed } from "../parse/flat_keyed.ts";
+import { flatKeyedValue } from "../parse/flat_keyed.ts";
 import { type Finding, type HostFiles, ok, textIfThere, warn } from "./finding.ts";
 
 /** Collectors that look at processes of the containers. */
@@ -18,7 +18,7 @@ export function hostProcesses(
   const looking = collectors.filter((name) => LOOK_AT_PROCESSES.includes(name));
   if (looking.length === 0) return ok("host processes", "not looked at: no enabled collector needs them");
   const populated = containers.filter(({ path }) =>
-    parseFlatKeyed(path && textIfThere(hierarchy, `${path}/cgroup.events`) || "").get("populated") === 1
+    flatKeyedValue(path && textIfThere(hierarchy, `${path}/cgroup.events`) || "", "populated") === 1
   );
   if (populated.length === 0) return ok("host processes", "no container has a process now");
   const directories = new Set(populated.map(({ path = "" }) => basename(path)));

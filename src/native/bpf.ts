@@ -1,4 +1,5 @@
 /** eBPF objects through the native library: one `BpfObject` is one object file, its programs and its maps. */
+import { Buffer } from "node:buffer";
 import { Btf, type MapLayout } from "./btf.ts";
 import { NativeError } from "./error.ts";
 import { openLibrary } from "./library.ts";
@@ -32,6 +33,8 @@ export interface Entry<Key, Value> {
   readonly value: Value;
 }
 
+type Entries = readonly Entry<unknown, unknown>[];
+
 interface OpenMap {
   readonly layout: MapLayout;
   readonly keys: Decoder;
@@ -39,6 +42,8 @@ interface OpenMap {
   keyBytes: Uint8Array<ArrayBuffer>;
   valueBytes: Uint8Array<ArrayBuffer>;
   capacity: number;
+  /** What was last found. */
+  found: { readonly keys: Uint8Array; readonly values: Uint8Array; readonly entries: Entries } | undefined;
 }
 
 /** An eBPF object. Set it up, `load()`, `attach()`, read its maps; `close()` detaches and frees everything. */
@@ -88,6 +93,7 @@ export class BpfObject implements Disposable {
         keyBytes: new Uint8Array(0),
         valueBytes: new Uint8Array(0),
         capacity: 0,
+        found: undefined,
       });
     }
   }
@@ -172,8 +178,11 @@ export class BpfObject implements Disposable {
     };
   }
 
-  /** All entries of a map, decoded; the CPUs' copies of per-CPU values are added up. */
-  readMap(name: string): Entry<unknown, unknown>[] {
+  /**
+   * All entries of a map, decoded; the CPUs' copies of per-CPU values are added up. The same array as the last time, if
+   * nothing has changed since.
+   */
+  readMap(name: string): Entries {
     const map = this.#maps.get(name);
     if (map === undefined) {
       throw new Error(`Cannot read map ${name} of ${this.#path}: its layout is not known`);
@@ -192,10 +201,7 @@ export class BpfObject implements Disposable {
         continue;
       }
       this.#check(count, `read map ${name} of`);
-      return Array.from({ length: Number(count) }, (_, index) => ({
-        key: map.keys.decode(map.keyBytes, index),
-        value: map.values.decode(map.valueBytes, index),
-      }));
+      return entriesOf(map, Number(count));
     }
   }
 
@@ -227,6 +233,21 @@ export class BpfObject implements Disposable {
     const said = takeLog().trim();
     throw new NativeError(`${action} ${this.#path}`, Number(result), said === "" ? undefined : said);
   }
+}
+
+function entriesOf(map: OpenMap, count: number): Entries {
+  const keys = map.keyBytes.subarray(0, count * layoutSize(map.layout.key));
+  const values = map.valueBytes.subarray(0, count * layoutSize(map.layout.value));
+  const { found } = map;
+  if (found && Buffer.compare(found.keys, keys) === 0 && Buffer.compare(found.values, values) === 0) {
+    return found.entries;
+  }
+  const entries = Array.from({ length: count }, (_, index) => ({
+    key: map.keys.decode(keys, index),
+    value: map.values.decode(values, index),
+  }));
+  map.found = { keys: keys.slice(), values: values.slice(), entries };
+  return entries;
 }
 
 const ENOENT = 2;

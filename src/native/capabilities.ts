@@ -18,8 +18,20 @@ const FOR_PROGRAMS = ["BPF", "PERFMON"] as const;
 
 /** Whether a process has a capability now, by the text of its /proc/PID/status. */
 export function hasCapability(status: string, name: Capability): boolean {
-  const effective = BigInt(`0x${/^CapEff:\s*([0-9a-f]+)$/m.exec(status)?.[1] ?? "0"}`);
-  return (effective >> BITS[name] & 1n) === 1n;
+  return hasBit(status, "CapEff", name);
+}
+
+/**
+ * Whether a process, or what it starts, has or may ever get a capability, by the text of its /proc/PID/status (see
+ * "Transformation of capabilities during execve()" in capabilities(7)).
+ */
+export function mayHaveCapability(status: string, name: Capability): boolean {
+  return (["CapInh", "CapPrm", "CapBnd"] as const).some((set) => hasBit(status, set, name));
+}
+
+function hasBit(status: string, set: "CapInh" | "CapPrm" | "CapEff" | "CapBnd", name: Capability): boolean {
+  const [, bits = "0"] = new RegExp(`^${set}:\\s*([0-9a-f]+)$`, "m").exec(status) ?? [];
+  return (BigInt(`0x${bits}`) >> BITS[name] & 1n) === 1n;
 }
 
 /** What a process lacks to load the programs. */

@@ -3,6 +3,7 @@
  * everything. All paths but those of `HostRoot.open` and `readHostFile` are relative to a root and cannot leave it.
  */
 
+import { Buffer } from "node:buffer";
 import { basename, dirname } from "node:path";
 import { checked, NativeError, pathBeneath } from "./error.ts";
 import { FileSet } from "./file_set.ts";
@@ -35,6 +36,7 @@ export class HostRoot implements Disposable {
   readonly #library: NativeLibrary;
   readonly #handle: bigint;
   readonly #buffer = new GrowingBuffer();
+  #walked: { readonly bytes: Uint8Array; readonly directories: readonly Directory[] } | undefined;
   #isClosed = false;
   #holders = 0;
 
@@ -93,14 +95,19 @@ export class HostRoot implements Disposable {
    * and without following symbolic links.
    *
    * @param maxDepth How many levels below `relative` to list.
+   * @returns The same array as the last time, if nothing has changed since.
    */
-  walk(relative: string, maxDepth = 32): Directory[] {
+  walk(relative: string, maxDepth = 32): readonly Directory[] {
     const name = cString(relative);
     const bytes = this.#buffer.fill(
       (bytes, capacity) => this.#library.kpod_walk(this.handle, name, maxDepth, bytes, capacity),
       () => `walk ${pathBeneath(this, relative)}`,
     );
-    return parseDirectories(bytes);
+    if (this.#walked !== undefined && Buffer.compare(this.#walked.bytes, bytes) === 0) {
+      return this.#walked.directories;
+    }
+    this.#walked = { bytes: bytes.slice(), directories: parseDirectories(bytes) };
+    return this.#walked.directories;
   }
 
   /** A set for files beneath this root. */

@@ -115,7 +115,7 @@ export class Programs implements Disposable {
   }
 
   /** All entries of a map; none when no working signal uses it. */
-  readMap(map: string): Entry<unknown, unknown>[] {
+  readMap(map: string): readonly Entry<unknown, unknown>[] {
     const entries = this.#objectWith(map)?.readMap(map) ?? [];
     this.#entries.set(map, entries.length);
     return entries;

@@ -8,23 +8,21 @@
  * ```
  */
 
-import { parseUnsigned, splitLines } from "./text.ts";
+import { parseUnsigned } from "./text.ts";
 
 /**
- * Reads a flat keyed file into its values by key, each in the file's own unit. A line that is not one key, one
- * space and one number is left out.
+ * The value of a key, in the file's own unit. A line that is not one key, one space and one number is left out.
  *
  * The kernel prints each key once. Should one come again, the first stands, so that nothing that is added to the
  * end of a file can change what was read before it.
  */
-export function parseFlatKeyed(text: string): ReadonlyMap<string, number> {
-  const values = new Map<string, number>();
-  for (const line of splitLines(text).complete) {
-    const space = line.indexOf(" ");
-    if (space <= 0) continue;
-    const key = line.slice(0, space);
-    const value = parseUnsigned(line.slice(space + 1));
-    if (value !== undefined && !values.has(key)) values.set(key, value);
+export function flatKeyedValue(text: string, key: string): number | undefined {
+  const start = `${key} `;
+  for (let at = text.indexOf(start); at >= 0; at = text.indexOf(start, at + 1)) {
+    if (at > 0 && text[at - 1] !== "\n") continue;
+    const end = text.indexOf("\n", at);
+    const value = end < 0 ? undefined : parseUnsigned(text.slice(at + start.length, end));
+    if (value !== undefined) return value;
   }
-  return values;
+  return undefined;
 }

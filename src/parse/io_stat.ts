@@ -77,21 +77,20 @@ function rowsOf(line: string): Row[] | undefined {
   return rows;
 }
 
+const KEYS = ["rbytes", "wbytes", "rios", "wios"];
+
 /** `idle` if the kernel printed no I/O for the device at all. */
 function deviceIo(words: readonly string[]): DeviceIo | "idle" | "malformed" {
-  const values = new Map<string, number | undefined>();
+  const values: (number | undefined)[] = [];
   for (const word of words) {
     const equals = word.indexOf("=");
-    const key = word.slice(0, equals);
-    if (key !== "rbytes" && key !== "wbytes" && key !== "rios" && key !== "wios") continue;
-    if (values.has(key)) return "malformed";
-    values.set(key, parseUnsigned(word.slice(equals + 1)));
+    const index = KEYS.indexOf(word.slice(0, equals));
+    if (index < 0) continue;
+    if (index in values) return "malformed";
+    values[index] = parseUnsigned(word.slice(equals + 1));
   }
-  if (values.size === 0) return "idle";
-  const readBytes = values.get("rbytes");
-  const writtenBytes = values.get("wbytes");
-  const reads = values.get("rios");
-  const writes = values.get("wios");
+  if (values.length === 0) return "idle";
+  const [readBytes, writtenBytes, reads, writes] = values;
   const isWhole = readBytes !== undefined && writtenBytes !== undefined && reads !== undefined &&
     writes !== undefined;
   return isWhole ? { readBytes, writtenBytes, reads, writes } : "malformed";

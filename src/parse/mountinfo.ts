@@ -27,6 +27,8 @@ export interface Mount {
   readonly root: string;
   /** As seen from the process's root. */
   readonly mountPoint: string;
+  /** Whether what is mounted beneath it elsewhere is mounted here too: it is shared, or another one's slave. */
+  readonly isPropagated: boolean;
   /** Of this mount: `rw` or `ro` first. */
   readonly options: readonly string[];
   /** With a subtype where there is one: `fuse.sshfs`. */
@@ -78,6 +80,7 @@ function mountOf(line: string): Mount | undefined {
     device,
     root: decode(root),
     mountPoint: decode(mountPoint),
+    isPropagated: fields.slice(6, dash).some((field) => /^(?:shared|master):/.test(field)),
     options: options.split(","),
     fsType: decode(fsType),
     source: decode(source),

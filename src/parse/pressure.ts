@@ -26,25 +26,28 @@ export interface Pressure {
 
 const MICROSECONDS = 1e6;
 
-/** Reads a pressure file. */
+/** Reads a pressure file; of a repeated line the first stands. */
 export function parsePressure(text: string): Pressure {
-  const totals = new Map<string, number>();
+  let someSeconds: number | undefined;
+  let fullSeconds: number | undefined;
   for (const line of splitLines(text).complete) {
-    const [share = "", ...fields] = line.split(" ");
-    const total = totalOf(fields);
-    if (total !== undefined && !totals.has(share)) totals.set(share, total / MICROSECONDS);
+    if (line.startsWith("some ")) someSeconds ??= totalOf(line);
+    else if (line.startsWith("full ")) fullSeconds ??= totalOf(line);
   }
-  return { someSeconds: totals.get("some"), fullSeconds: totals.get("full") };
+  return { someSeconds, fullSeconds };
 }
 
 /** The `total=…`, or `undefined` if any field has no name or the name of another: then two lines ran together. */
-function totalOf(fields: readonly string[]): number | undefined {
-  const values = new Map<string, string>();
+function totalOf(line: string): number | undefined {
+  const [, ...fields] = line.split(" ");
+  const names: string[] = [];
+  let total: number | undefined;
   for (const field of fields) {
     const equals = field.indexOf("=");
     const name = field.slice(0, equals);
-    if (equals <= 0 || values.has(name)) return undefined;
-    values.set(name, field.slice(equals + 1));
+    if (equals <= 0 || names.includes(name)) return undefined;
+    names.push(name);
+    if (name === "total") total = parseUnsigned(field.slice(equals + 1));
   }
-  return parseUnsigned(values.get("total") ?? "");
+  return total === undefined ? undefined : total / MICROSECONDS;
 }

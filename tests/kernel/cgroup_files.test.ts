@@ -19,7 +19,7 @@ function withCgroup(test: (name: string, mount: string) => void): void {
     test(name, mount);
   } finally {
     using root = HostRoot.open(mount);
-    for (const { path } of root.walk(name).reverse()) Deno.removeSync(`${mount}/${path}`);
+    for (const { path } of root.walk(name).toReversed()) Deno.removeSync(`${mount}/${path}`);
   }
 }
 
@@ -34,8 +34,12 @@ Deno.test("a walk of cgroups finds every one, by its id", () =>
       found.map(({ path }) => path.slice(name.length + 1)).sort(),
       ["", "pod1", "pod1/a", "pod1/b", "pod2", "pod2/c", "pod2/c/nested"],
     );
-    for (const { id, path } of found) {
-      assert.equal(id, BigInt(Deno.statSync(`${mount}/${path}`).ino ?? 0), path);
+    for (const maxDepth of [0, 1, 2, 32]) {
+      const expected = found.filter(({ depth }) => depth <= maxDepth);
+      assert.deepEqual(root.walk(name, maxDepth), expected);
+      for (const { id, path } of expected) {
+        assert.equal(id, BigInt(Deno.statSync(`${mount}/${path}`).ino ?? 0), path);
+      }
     }
   }));
 

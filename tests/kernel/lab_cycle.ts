@@ -11,7 +11,7 @@ import type { LabPod } from "../lab/pods.ts";
 export class LabCycle implements Disposable {
   readonly #node: LabNode;
   readonly #hierarchy: HostRoot;
-  readonly #files = new CgroupFiles(["cgroup.events"]);
+  readonly #files = new CgroupFiles([]);
   readonly #targets = new Map<string, Target>();
 
   constructor(node: LabNode) {

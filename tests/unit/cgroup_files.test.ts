@@ -83,19 +83,23 @@ Deno.test("a cgroup that is not wanted any more has no texts and no descriptors"
   assert.equal(hierarchy.descriptors(), 0);
 });
 
-Deno.test("of a cgroup only the files that are wanted of it are open, until others are", () => {
+Deno.test("any other file is read on demand, as it is then", () => {
   using hierarchy = new Hierarchy();
-  for (const name of ["a", "b"]) hierarchy.write(name, { one: "1\n", two: "2\n" });
-  using files = new CgroupFiles(["one", "two"]);
-  const some = ["two"];
-  for (
-    const [wanted, one, open] of [[some, undefined, 3], [some, undefined, 3], [undefined, "1\n", 4]] as const
-  ) {
-    files.refresh(hierarchy.root, [wanted === undefined ? A : { ...A, files: wanted }, B]);
-    assert.deepEqual([files.text(A.id, "one"), files.text(A.id, "two")], [one, "2\n"]);
-    assert.deepEqual([files.text(B.id, "one"), files.text(B.id, "two")], ["1\n", "2\n"]);
-    assert.equal(hierarchy.descriptors(), open);
-  }
+  hierarchy.write("a", { one: "1\n", other: "before\n" });
+  using files = new CgroupFiles(["one"]);
+  assert.equal(files.textNow("a", "other"), undefined, "before anything is read");
+  files.refresh(hierarchy.root, [A]);
+  assert.equal(files.textNow("a", "other"), "before\n");
+  hierarchy.write("a", { one: "2\n", other: "now\n" });
+  assert.deepEqual([files.textNow("a", "other"), files.textNow("a", "one"), files.text(A.id, "one")], [
+    "now\n",
+    "2\n",
+    "1\n",
+  ]);
+  assert.equal(files.textNow("a", "none"), undefined);
+  assert.equal(files.textNow("b", "one"), undefined);
+  assert.throws(() => files.textNow("a", "../../etc"), { code: "EXDEV" });
+  assert.equal(hierarchy.descriptors(), 1);
 });
 
 Deno.test("a cgroup that is gone before it was first read harms no other", () => {

@@ -41,6 +41,12 @@ export class FakeProc implements Procfs {
     return new FakeFileSet(this);
   }
 
+  readText(path: string): string {
+    const text = this.text(path);
+    if (text === undefined) throw new NativeError(`read ${path}`, ENOENT);
+    return text;
+  }
+
   /** The text of a file; of PID/cgroup as a process without version 1 has it. */
   text(path: string): string | undefined {
     const [, pid] = /^(\d+)\/cgroup$/.exec(path) ?? [];
@@ -114,7 +120,8 @@ export function liveCgroup(id: bigint, path: string): LiveCgroup {
 
 /** A cycle over these cgroups, all of which have processes but for those with these ids. */
 export function processCycle(live: readonly LiveCgroup[], empty: readonly bigint[] = []): ProcessCycle {
-  const text = (id: bigint, name: string) =>
-    name === "cgroup.events" ? `populated ${empty.includes(id) ? 0 : 1}\nfrozen 0\n` : undefined;
-  return { targets: { live: () => [...live] }, files: { text } };
+  const idOf = (path: string) => live.find((cgroup) => cgroup.path === path)?.id ?? -1n;
+  const textNow = (path: string, name: string) =>
+    name === "cgroup.events" ? `populated ${empty.includes(idOf(path)) ? 0 : 1}\nfrozen 0\n` : undefined;
+  return { targets: { live: () => [...live] }, files: { textNow } };
 }

@@ -146,6 +146,31 @@ Deno.test("a walk begins where it is told to and ends at its depth", () =>
     assert.equal(codeOf(() => paths("..")), "EXDEV");
   }));
 
+Deno.test("a walk is the same array until something has changed, which is seen whatever it is", () =>
+  withRoot((root, path) => {
+    const changes = [
+      () => Deno.mkdirSync(`${path}/a`),
+      () => Deno.mkdirSync(`${path}/a/b`),
+      () => Deno.renameSync(`${path}/a/b`, `${path}/a/c`),
+      () => {
+        Deno.mkdirSync(`${path}/other`);
+        Deno.renameSync(`${path}/other`, `${path}/a/c`);
+      },
+      () => Deno.removeSync(`${path}/a/c`),
+    ];
+    let last = root.walk(".");
+    for (const change of changes) {
+      change();
+      const next = root.walk(".");
+      assert.notDeepEqual(next, last);
+      assert.equal(root.walk("."), next);
+      last = next;
+    }
+    Deno.mkdirSync(`${path}/a/d`);
+    assert.deepEqual(root.walk("a").map((directory) => directory.path), ["a", "a/d"]);
+    assert.deepEqual(root.walk(".", 1).map((directory) => directory.path), [".", "a"]);
+  }));
+
 Deno.test("a walk of more than its buffer is complete", () =>
   withRoot((root, path) => {
     for (let index = 0; index < 3000; index++) Deno.mkdirSync(`${path}/${"long".repeat(10)}-${index}`);

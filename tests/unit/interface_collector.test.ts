@@ -36,7 +36,7 @@ function setUp(spec: { hostNetwork?: boolean } = {}) {
     cycle(name = "rx_bytes") {
       story.cycle();
       // Whether they have processes is not known.
-      const families = collector.collect({ targets: story.index, files: { text: () => undefined } });
+      const families = collector.collect({ targets: story.index, files: { textNow: () => undefined } });
       const family = families.find((each) => each.name === `kpod_net_iface_${name}_total`);
       assert.ok(family?.type === "counter");
       return family.samples.map(({ labels, value }) => `${labels.interface} ${value}`);
@@ -55,7 +55,7 @@ Deno.test("a real node's net/dev gives one series an interface and family, once 
   run(main, 8);
   files.set("7/net/dev", kernelFile(PROCESSES.writer, "net/dev"));
   story.cycle();
-  const families = collector.collect({ targets: story.index, files: { text: () => undefined } });
+  const families = collector.collect({ targets: story.index, files: { textNow: () => undefined } });
   const labels = { namespace: "default", pod: "web", container: "", node: "node1", interface: "eth0" };
   const expected = [
     ["rx_bytes", 161455],

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { parseFlatKeyed } from "../../src/parse/flat_keyed.ts";
+import { flatKeyedValue } from "../../src/parse/flat_keyed.ts";
 import { parseIoStat } from "../../src/parse/io_stat.ts";
 import { parseMountInfo } from "../../src/parse/mountinfo.ts";
 import { parseNetDev } from "../../src/parse/net_dev.ts";
@@ -22,6 +22,15 @@ interface Parser {
 const of = (names: string[], ...directories: string[]) =>
   directories.flatMap((directory) => names.map((name): [string, string] => [directory, name]));
 const json = ([name, value]: readonly [string, unknown]): [string, string] => [name, JSON.stringify(value)];
+
+/** Every key of the captured flat keyed files. */
+const FLAT_KEYS = new Set(
+  ["cpu.stat", "memory.stat", "memory.events"].flatMap((name) =>
+    [WRITER, LIMITED].flatMap((directory) =>
+      kernelFile(directory, name).split("\n").map((line) => line.split(" ")[0] ?? "").filter(Boolean)
+    )
+  ),
+);
 
 const NET = "1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16";
 
@@ -57,7 +66,11 @@ const PARSERS: Readonly<Record<string, Parser>> = {
     },
   },
   "flat keyed": {
-    facts: (text) => [...parseFlatKeyed(text)].map(json),
+    facts: (text) =>
+      [...FLAT_KEYS].flatMap((key) => {
+        const value = flatKeyedValue(text, key);
+        return value === undefined ? [] : [json([key, value])];
+      }),
     files: of(["cpu.stat", "memory.stat", "memory.events"], WRITER, LIMITED),
     malformed: {
       "no newline": "anon 12",

@@ -20,6 +20,7 @@ Deno.test("a container's mounts are read", () => {
     device: "254:0",
     root: "/var/lib/kubelet/pods/cf2917095ebec08ee8b32dcb41dab085/volumes/kubernetes.io~empty-dir/scratch",
     mountPoint: "/data",
+    isPropagated: false,
     options: ["rw", "noatime"],
     fsType: "ext4",
     source: "/dev/vda",
@@ -34,6 +35,19 @@ for (const [name, directory] of Object.entries(PROCESSES)) {
     const { mounts, skipped } = parseMountInfo(text);
     assert.equal(mounts.length, text.split("\n").length - 1);
     assert.equal(skipped, 0);
+  });
+}
+
+for (
+  const [optional, isPropagated] of [
+    ["", false],
+    ["shared:1 ", true],
+    ["master:2 propagate_from:1 ", true],
+    ["unbindable ", false],
+  ] as const
+) {
+  Deno.test(`a mount with "${optional}" ${isPropagated ? "takes on" : "does not take on"} others' mounts`, () => {
+    assert.equal(mountOf(`36 35 98:0 / /b rw ${optional}- ext3 /dev/r ro`).isPropagated, isPropagated);
   });
 }
 
