@@ -25,6 +25,12 @@ export const TEST_TOOLS: readonly Tool[] = [
   { provides: "promtool", package: "prometheus" },
 ];
 
+/** What benchmarks compare with. */
+export const BENCH_TOOLS: readonly Tool[] = [
+  { provides: "runqlat", package: "libbpf-tools" },
+  { provides: "syscount", package: "libbpf-tools" },
+];
+
 /** To build the container image, and to run it as a node would. */
 export const IMAGE_TOOLS: readonly Tool[] = [
   { provides: "buildah", package: "buildah" },
@@ -106,8 +112,10 @@ export async function installTools(...lists: readonly (readonly Tool[])[]): Prom
  */
 export async function unpackTools(tools: readonly Tool[], directory: string): Promise<string> {
   const path = Deno.env.get("PATH") ?? "";
-  const binaries = `${directory}/usr/bin`;
-  const missing = tools.filter(({ provides }) => !isThere(provides) && !isThere(`${binaries}/${provides}`));
+  const binaries = [`${directory}/usr/bin`, `${directory}/usr/sbin`];
+  const missing = tools.filter(({ provides }) =>
+    ![provides, ...binaries.map((binary) => `${binary}/${provides}`)].some(isThere)
+  );
   if (missing.length > 0 && isThere("apt-get")) {
     const packages = [...new Set(missing.map((tool) => tool.package))];
     console.error(
@@ -126,7 +134,7 @@ export async function unpackTools(tools: readonly Tool[], directory: string): Pr
       await Deno.remove(`${directory}/${name}`);
     }
   }
-  return `${binaries}:${path}`;
+  return [...binaries, path].join(":");
 }
 
 async function apt(...args: string[]): Promise<void> {

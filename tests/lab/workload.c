@@ -15,6 +15,7 @@
  *   fork                                       go N: N children, one after another
  *                                              keep N: as many left as zombies (100 at most)
  *   syscalls [--threads T]                     go N: N of each kind on each thread, exactly
+ *   calls [--call getppid|read]                go N: N of that system call, one byte each for read
  *   sleep-syscall [--call NAME]                go N USEC: N sleeps inside one system call
  *   interrupted [--restart yes]                go N: N reads, each until a SIGUSR1
  *   children [--call fork|vfork|clone]         go N: N children by that call
@@ -90,6 +91,7 @@ static const struct {
     {"spin", spin_command},
     {"fork", fork_command},
     {"syscalls", syscalls_command},
+    {"calls", calls_command},
     {"sleep-syscall", sleep_syscall_command},
     {"interrupted", interrupted_command},
     {"children", children_command},
