@@ -6,7 +6,9 @@ import { ensureTools, FORMAT_TOOLS } from "../native/tools.ts";
 import { audit } from "../native/supply/audit.ts";
 
 await ensureTools(FORMAT_TOOLS);
-const cSources = ["bpf", "native", "tests/lab", "tests/lab/workload", "tests/kernel"].flatMap((directory) =>
+const cSources = ["bpf", "native", "tests/lab", "tests/lab/workload", "tests/kernel", "tests/bench"].flatMap((
+  directory,
+) =>
   [...Deno.readDirSync(directory)]
     .filter(({ name }) => /\.[ch]$/.test(name))
     .map(({ name }) => `${directory}/${name}`)
