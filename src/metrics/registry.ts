@@ -58,9 +58,9 @@ export async function renderFamilies(
   for (const metric of metrics) registry.registerMetric(metric as unknown as Metric);
   const texts: string[] = [];
   // One after the other: all at once, what is made on the way takes more memory than all else that the agent holds.
-  for (const { name } of metrics) texts.push(await registry.getSingleMetricAsString(name), "\n");
-  if (format === "openmetrics") texts.push("# EOF\n");
-  return texts.join("");
+  for (const { name } of metrics) texts.push(await registry.getSingleMetricAsString(name));
+  if (format === "openmetrics") return [...texts, "# EOF\n"].join("\n");
+  return texts.map((text) => `${text}\n`).join("\n");
 }
 
 function renderedMetric(family: Family, format: ExpositionFormat): RenderedMetric {
