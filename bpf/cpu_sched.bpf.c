@@ -37,6 +37,12 @@ static __always_inline struct cpu_sched_value *cpu_sched_entry(struct container 
 	return entry(&cpu_sched, &container.id, &cpu_sched_zero, CPU_SCHED, container);
 }
 
+static __always_inline void remember(struct task_struct *task, struct scheduled_task *first)
+{
+	if (!task_value(&cpu_sched_tasks, task, false, first))
+		count_update_error(CPU_SCHED_TASKS);
+}
+
 /*
  * How long a task that is about to run has waited, by the run queue's clock, which sched_info is
  * kept by. What it waited on other CPUs before it was moved here is in run_delay already, with all
@@ -60,8 +66,7 @@ static __always_inline u64 waited_ns(struct task_struct *task, u64 queued,
 		return waited;
 	}
 	first->waited_ns = total;
-	if (!task_value(&cpu_sched_tasks, task, false, first))
-		count_update_error(CPU_SCHED_TASKS);
+	remember(task, first);
 	/* A task's first run has no waits before it; one that is older than these programs has
 	 * unknown ones. */
 	return task->sched_info.pcount ? here : total;
@@ -72,11 +77,18 @@ static __always_inline u64 waited_ns(struct task_struct *task, u64 queued,
 static __always_inline void switched_out(struct task_struct *task, struct cgroup *cgroup)
 {
 	struct scheduled_task *known = task_value(&cpu_sched_tasks, task, false, NULL);
-	struct attribution unknown = {};
+	struct scheduled_task first = {.waited_ns = task->sched_info.run_delay};
 	struct container container =
-	    attributed(known ? &known->attribution : &unknown, cgroup, false);
-	struct cpu_sched_value *value = container.id ? cpu_sched_entry(container) : NULL;
+	    attributed(known ? &known->attribution : &first.attribution, cgroup, false);
+	struct cpu_sched_value *value;
 
+	if (!container.id)
+		return;
+	/* It came here from elsewhere, or is older than these programs: its next wait is known in
+	 * full. */
+	if (!known)
+		remember(task, &first);
+	value = cpu_sched_entry(container);
 	if (value)
 		value->context_switches++;
 }
