@@ -93,6 +93,8 @@ export class Agent {
   #failing = new Set<string>();
   /** Whether the kubelet has ever answered. */
   #hasNames = false;
+  /** The cgroups' files being read, in another thread. */
+  #reading: Promise<unknown> | undefined;
   /** What the kernel's map of names held when this cycle began. */
   #names: Names & { readonly entries: unknown } = { entries: undefined, ids: [], containers: [] };
   /** Names of ended cgroups that no map held counts of a cycle ago. */
@@ -170,6 +172,7 @@ export class Agent {
     // Without knowing what exists now, nothing may be taken to be gone.
     if (!refreshed) this.#index.keepUnknown();
     const { families, runs } = await this.#collect();
+    await this.#reading;
     if (refreshed) await this.#attempt(() => this.#dropNames());
     this.#durations.observe((performance.now() - began) / 1000);
     const selfFamilies = await this.#selfFamilies(runs);
@@ -203,13 +206,13 @@ export class Agent {
     const { pods, generation } = this.#discovery.state;
     this.#index.update({ pods, generation, live, counted: this.#countedContainers(), now: this.#now() });
     if (this.#index.wantsPoll) this.#discovery.pollEarly();
-    await this.#attempt(() => this.#readFiles());
+    this.#reading = this.#attempt(() => this.#readFiles());
     await this.#attempt(() => this.#watch());
   }
 
-  #readFiles(): void {
+  async #readFiles(): Promise<void> {
     if (this.#tree.hierarchy === undefined) return;
-    this.#files.refresh(
+    await this.#files.refresh(
       this.#tree.hierarchy,
       this.#index.live().filter(({ target }) => target !== undefined),
     );
@@ -240,15 +243,14 @@ export class Agent {
     return this.#names.containers;
   }
 
-  /** Runs all collectors, those first that wait for somebody else: the others run meanwhile. */
+  /** Runs all collectors, those first that wait for somebody else and those last that somebody else reads for. */
   async #collect(): Promise<{ families: Family[]; runs: CollectorRun[] }> {
     const cycle = { targets: this.#index, files: this.#files, programs: this.#programs };
     const { collectors } = this.#options;
     const running = new Map<Collector, Promise<Ran>>();
-    for (const waits of [true, false]) {
-      for (const collector of collectors) {
-        if ((collector.waits ?? false) === waits) running.set(collector, this.#run(collector, cycle));
-      }
+    for (const collector of collectors.toSorted((one, other) => turnOf(one) - turnOf(other))) {
+      if (collector.files !== undefined) await this.#reading;
+      running.set(collector, this.#run(collector, cycle));
     }
     const ran = await Promise.all(collectors.map((collector) => running.get(collector)));
     return {
@@ -328,6 +330,11 @@ function namesAmong(entries: readonly { readonly key: unknown; readonly value: u
     ids: named.map(({ id }) => id),
     containers: named.flatMap(({ id, pod, container }) => containerNamed(id, pod, container) ?? []),
   };
+}
+
+function turnOf({ waits = false, files }: Collector): number {
+  if (waits) return 0;
+  return files === undefined ? 1 : 2;
 }
 
 function staleness(

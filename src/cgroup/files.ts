@@ -51,12 +51,12 @@ export class CgroupFiles implements Disposable {
   }
 
   /**
-   * Reads the files of these cgroups, and lets go of all others.
+   * Reads the files of these cgroups, and lets go of all others; the texts are those of before until it is done.
    *
    * @throws {NativeError} where the process may open no more files, or another hindrance is none of a single cgroup;
    * the files of cgroups that could be opened have been read all the same.
    */
-  refresh(hierarchy: HostRoot, cgroups: readonly CgroupDirectory[]): void {
+  async refresh(hierarchy: HostRoot, cgroups: readonly CgroupDirectory[]): Promise<void> {
     if (hierarchy !== this.#hierarchy) this.close();
     this.#hierarchy = hierarchy;
     const set = this.#set ??= hierarchy.fileSet();
@@ -70,7 +70,7 @@ export class CgroupFiles implements Disposable {
         hindrance ??= error;
       }
     }
-    this.#read(set);
+    await this.#read(set);
     if (hindrance !== undefined) throw hindrance;
   }
 
@@ -106,9 +106,9 @@ export class CgroupFiles implements Disposable {
     return { slots, texts: new Map() };
   }
 
-  #read(set: FileSet): void {
+  async #read(set: FileSet): Promise<void> {
     const cgroups = [...this.#cgroups.values()];
-    const read = set.refresh(cgroups.flatMap(({ slots }) => [...slots.values()]));
+    const read = await set.refreshApart(cgroups.flatMap(({ slots }) => [...slots.values()]));
     let next = 0;
     for (const { slots, texts } of cgroups) {
       for (const name of slots.keys()) {

@@ -85,9 +85,11 @@ export class TargetIndex {
   readonly #includes: (pod: Pod) => boolean;
   readonly #pods = new Map<string, KnownPod>();
   readonly #cgroups = new Map<bigint, KnownCgroup>();
-  /** Made when they are asked for, of what is known since. */
-  #live: readonly LiveCgroup[] | undefined;
+  /** What is said of all this, the same arrays as long as it is the same, and whether it may be old. */
+  #targets: readonly Target[] = [];
+  #live: readonly LiveCgroup[] = [];
   #livePods: readonly LivePod[] | undefined;
+  #mayBeOld = false;
   /** The answer whose names were last taken. */
   #learnt: readonly Pod[] | undefined;
   #isCurrent = false;
@@ -103,7 +105,8 @@ export class TargetIndex {
 
   /** Takes the names that an answer of the kubelet gives to pods and containers; `now` is as in `Findings`. */
   learn(pods: readonly Pod[], now: number): void {
-    this.#live = this.#livePods = undefined;
+    this.#livePods = undefined;
+    this.#mayBeOld = true;
     this.#learnt = pods;
     for (const pod of pods) {
       const { namespace, name } = pod;
@@ -130,7 +133,7 @@ export class TargetIndex {
     this.#isCurrent = true;
     this.#generation = findings.generation;
     this.#now = findings.now;
-    this.#live = this.#livePods = undefined;
+    this.#mayBeOld = true;
     if (findings.pods !== this.#learnt) this.learn(findings.pods, findings.now);
     this.#learnCgroups(findings);
     this.#see(findings);
@@ -166,13 +169,15 @@ export class TargetIndex {
   }
 
   /** Every target that has or had a cgroup, until its pod's grace is over. */
-  targets(): Target[] {
-    return [...this.#pods.values()].flatMap((known) => [...known.targets.values()]);
+  targets(): readonly Target[] {
+    this.#renew();
+    return this.#targets;
   }
 
   /** The containers' cgroups that exist, sandboxes included. */
   live(): readonly LiveCgroup[] {
-    return this.#live ??= [...this.#cgroups.values()].filter(({ live }) => live).map(saidOf);
+    this.#renew();
+    return this.#live;
   }
 
   /** The pods that have series of their own: those with a cgroup, but for the ones filtered out. */
@@ -184,6 +189,17 @@ export class TargetIndex {
         return [{ uid, labels: known.labels, hostNetwork: known.pod.hostNetwork, cgroups }];
       },
     );
+  }
+
+  #renew(): void {
+    if (!this.#mayBeOld) return;
+    this.#mayBeOld = false;
+    const targets = [...this.#pods.values()].flatMap((known) => [...known.targets.values()]);
+    const live = [...this.#cgroups.values()].filter(({ live }) => live).map(saidOf);
+    if (!areSame(targets, this.#targets)) this.#targets = targets;
+    if (areSame(live, this.#live)) return;
+    this.#live = live;
+    this.#livePods = undefined;
   }
 
   /** Cgroups of pods that the kubelet has not named. */
@@ -284,6 +300,10 @@ export class TargetIndex {
     known.targets.set(container, target);
     return target;
   }
+}
+
+function areSame<T>(one: readonly T[], other: readonly T[]): boolean {
+  return one.length === other.length && one.every((each, index) => each === other[index]);
 }
 
 /** What is said of a live cgroup: the same object until that changes. */

@@ -10,7 +10,12 @@ import type { Collector } from "./collector.ts";
 import { ContainerMounts, type Question } from "./container_mounts.ts";
 import { type Answer, FilesystemSizes, isDenial, type Proc, type SizesOptions } from "./filesystem_sizes.ts";
 import { ProcessFile } from "./process_file.ts";
-import type { Process, ProcessCycle, Processes, Procfs } from "./processes.ts";
+import type { Clock, Process, ProcessCycle, Processes, Procfs } from "./processes.ts";
+
+export interface FilesystemOptions extends SizesOptions {
+  /** @default performance.now */
+  readonly clock?: Clock;
+}
 
 interface Container {
   readonly labels: Labels;
@@ -45,7 +50,7 @@ export function filesystemCollector(
   proc: Procfs & Proc,
   processes: Processes,
   log: Pick<Logger, "info" | "warn">,
-  options: SizesOptions = {},
+  { clock = () => performance.now(), ...options }: FilesystemOptions = {},
 ): Collector & { collect(cycle: ProcessCycle): Promise<Family[]> } {
   const sizes = new FilesystemSizes(proc, log, options);
   const mountinfos = new ProcessFile(
@@ -53,7 +58,10 @@ export function filesystemCollector(
     processes,
     "mountinfo",
     (text) => new ContainerMounts(text),
-    { isSettled: (process, mounts) => tellsMounts && !mounts.isPropagated && !mayMount(proc, process) },
+    {
+      isSettled: (process, mounts) => tellsMounts && !mounts.isPropagated && !mayMount(proc, process),
+      clock,
+    },
   );
   /** Whether the kernel says which mount a path leads to, so that it shows when a list of mounts is old. */
   let tellsMounts = false;

@@ -76,7 +76,7 @@ export function interfaceCollector(
   /** What the pod's net/dev says. */
   function interfacesOf(cycle: InterfaceCycle, { cgroups }: LivePod): Interfaces | undefined {
     // The sandbox's process keeps to the pod's namespace; a container's may have made one of its own.
-    for (const { id } of cgroups.toSorted((one, other) => rank(one) - rank(other))) {
+    for (const { id } of sandboxFirst(cgroups)) {
       const interfaces = processes.look(cycle, id, (process) => {
         const { inode, value } = netDevs.of(cycle, process);
         // The runtime's own, about to become a container's: it joins the cgroup first, the network later.
@@ -141,8 +141,11 @@ function networkOf(proc: Procfs, pid: number): bigint | undefined {
   }
 }
 
-function rank({ target }: LiveCgroup): number {
-  return target === undefined ? 0 : 1;
+function sandboxFirst(cgroups: readonly LiveCgroup[]): readonly LiveCgroup[] {
+  return [
+    ...cgroups.filter(({ target }) => target === undefined),
+    ...cgroups.filter(({ target }) => target !== undefined),
+  ];
 }
 
 function update(

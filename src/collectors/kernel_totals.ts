@@ -28,6 +28,8 @@ export class KernelTotals {
   #entries = new Map<string, EntryState>();
   #ids: ReadonlySet<bigint> = new Set();
   #programs: KernelMaps | undefined;
+  #targets: readonly Target[] = [];
+  #isCurrent: ReadonlySet<Target> = new Set();
 
   /** `map` has the cgroup id as its key, or a record with `cgroup_id` and `number`, which is then the subkey. */
   constructor(map: string) {
@@ -38,21 +40,22 @@ export class KernelTotals {
   read({ programs, targets }: KernelCycle): ReadonlyMap<Target, Totals> {
     if (programs !== this.#programs) this.#startOver(programs);
     const current = targets.targets();
-    const isCurrent = new Set(current);
+    if (current !== this.#targets) this.#isCurrent = new Set(current);
+    this.#targets = current;
     const entries = new Map<string, EntryState>();
     for (const { key, value } of programs.readMap(this.#map)) {
-      const { id, subkey, bytes } = parseKey(key);
+      const { id, subkey } = parseKey(key);
       const name = `${id}/${subkey}`;
       const before = this.#entries.get(name);
       // The kernel's note of a cgroup's names may be missing for want of room: what it counted for, it still does.
-      const earlier = before?.target !== undefined && isCurrent.has(before.target)
+      const earlier = before?.target !== undefined && this.#isCurrent.has(before.target)
         ? before.target
         : undefined;
       const target = targets.resolve(id) ?? earlier;
       const state = { target, id, subkey, counters: numbers(value), ended: !targets.isLive(id) };
       // Processes and sockets may outlive their cgroup's directory for a moment: only what has stopped counting goes.
       if (state.ended && targets.mayForget(id) && isSettled(before, state)) {
-        programs.deleteEntry(this.#map, bytes);
+        programs.deleteEntry(this.#map, bytesOf(key));
         this.#totals.end(state);
       } else {
         entries.set(name, state);
@@ -82,9 +85,16 @@ function isSettled(before: EntryState | undefined, now: EntryState): boolean {
     JSON.stringify(before.counters) === JSON.stringify(now.counters);
 }
 
-function parseKey(key: unknown): { id: bigint; subkey: string; bytes: Uint8Array<ArrayBuffer> } {
-  const record = key as number | bigint | { cgroup_id: number | bigint; number: number | bigint };
+type Key = number | bigint | { readonly cgroup_id: number | bigint; readonly number: number | bigint };
+
+function parseKey(key: unknown): { id: bigint; subkey: string } {
+  const record = key as Key;
+  if (typeof record !== "object") return { id: BigInt(record), subkey: "" };
+  return { id: BigInt(record.cgroup_id), subkey: String(record.number) };
+}
+
+function bytesOf(key: unknown): Uint8Array<ArrayBuffer> {
+  const record = key as Key;
   const words = typeof record === "object" ? [record.cgroup_id, record.number] : [record];
-  const bytes = new Uint8Array(new BigUint64Array(words.map(BigInt)).buffer);
-  return { id: BigInt(words[0] ?? 0), subkey: String(words[1] ?? ""), bytes };
+  return new Uint8Array(new BigUint64Array(words.map(BigInt)).buffer);
 }

@@ -1,6 +1,14 @@
 /** One file of containers' processes, read for all of them at once and taken apart only when it has changed. */
 import { NativeError } from "../native/error.ts";
-import type { Process, ProcessCycle, Processes, ProcessFileSet, Procfs } from "./processes.ts";
+import {
+  type Clock,
+  type Process,
+  type ProcessCycle,
+  type Processes,
+  type ProcessFileSet,
+  type Procfs,
+  whenSettled,
+} from "./processes.ts";
 
 /** What a process's file says. */
 export interface Content<T> {
@@ -15,8 +23,8 @@ export interface ProcessFileOptions<T> {
    * a minute. @default never
    */
   readonly isSettled?: (process: Process, value: T) => boolean;
-  /** Milliseconds of a clock that never goes back. @default performance.now */
-  readonly now?: () => number;
+  /** @default performance.now */
+  readonly clock?: Clock;
 }
 
 interface OpenFile<T> {
@@ -30,8 +38,6 @@ interface OpenFile<T> {
   /** The one in which it was last read. */
   cycle: ProcessCycle | undefined;
 }
-
-const SETTLED_MS = 60_000;
 
 export class ProcessFile<T> {
   readonly #processes: Pick<Processes, "known">;
@@ -48,12 +54,12 @@ export class ProcessFile<T> {
     processes: Pick<Processes, "known">,
     name: string,
     parse: (text: string) => T,
-    { isSettled = () => false, now = () => performance.now() }: ProcessFileOptions<T> = {},
+    { isSettled = () => false, clock = () => performance.now() }: ProcessFileOptions<T> = {},
   ) {
     this.#processes = processes;
     this.#name = name;
     this.#parse = parse;
-    this.#options = { isSettled, now };
+    this.#options = { isSettled, clock };
     this.#set = proc.fileSet();
   }
 
@@ -86,7 +92,7 @@ export class ProcessFile<T> {
       this.#set.remove(slot);
       this.#files.delete(process);
     }
-    const now = this.#options.now();
+    const now = this.#options.clock();
     this.#read([...this.#files.values()].filter(({ due }) => due <= now));
   }
 
@@ -118,8 +124,6 @@ export class ProcessFile<T> {
     const { content, process, isSettled: wasSettled } = file;
     file.isSettled = !(content instanceof NativeError) &&
       (wasSettled || this.#options.isSettled(process, content.value));
-    // Not all of them at once.
-    const spread = 0.5 + Math.random() / 2;
-    file.due = wasSettled && file.isSettled ? this.#options.now() + spread * SETTLED_MS : 0;
+    file.due = wasSettled && file.isSettled ? whenSettled(this.#options.clock()) : 0;
   }
 }

@@ -1,5 +1,5 @@
 /** Processes of containers, through which their namespaces are seen. */
-import type { TargetIndex } from "../cgroup/targets.ts";
+import type { LiveCgroup, TargetIndex } from "../cgroup/targets.ts";
 import { NativeError } from "../native/error.ts";
 import type { FileSet } from "../native/file_set.ts";
 import { cgroupPathOf, type HostRoot } from "../native/host_files.ts";
@@ -31,6 +31,16 @@ export interface Process {
 interface KnownProcess extends Process {
   /** Of its PID/cgroup, whose descriptor stays with this process, whatever gets its number later. */
   readonly slot: number;
+  /** When to look again whether it is there. */
+  due: number;
+}
+
+/** Milliseconds of a clock that never goes back. */
+export type Clock = () => number;
+
+/** What only an intruder changes is looked at again after half a minute to a minute: not all of it at once. */
+export function whenSettled(now: number): number {
+  return now + 30_000 * (1 + Math.random());
 }
 
 /**
@@ -38,13 +48,16 @@ interface KnownProcess extends Process {
  * every process outside the reader's PID namespace, and not those of cgroups below.
  *
  * To look at every process costs some 10 µs each, so one that was found is kept as long as it is in its container, and
- * all are looked at once a cycle at most, when a container that has processes has none that is known.
+ * all are looked at once a cycle at most, when a container that has processes has none that is known. A runtime never
+ * moves a process out of its container; whether somebody else has is seen within a minute.
  */
 export class Processes {
   readonly #proc: Procfs;
   readonly #own: bigint | undefined;
   readonly #files: ProcessFileSet;
+  readonly #clock: Clock;
   #cycle: ProcessCycle | undefined;
+  #live: readonly LiveCgroup[] = [];
   /** Cgroup ids by the directory's name, which has the runtime's id in it and so is there once. */
   #containers: ReadonlyMap<string, bigint> = new Map();
   /** Their directories, by cgroup id. */
@@ -54,15 +67,17 @@ export class Processes {
   #all: ReadonlyMap<bigint, readonly number[]> | undefined;
 
   /** `proc` is the host's procfs, and `own` the cgroup at the root of the reader's cgroup namespace. */
-  constructor(proc: Procfs, own?: bigint) {
+  constructor(proc: Procfs, own?: bigint, clock: Clock = () => performance.now()) {
     this.#proc = proc;
     this.#own = own;
     this.#files = proc.fileSet();
+    this.#clock = clock;
   }
 
   /**
    * What `read` makes of the first process of a live container that it finds there; `undefined` if it finds none.
    *
+   * @param read Throws if the process has ended, which nobody else finds out.
    * @throws {Error} if containers have processes and none can be seen; or what `read` throws.
    */
   look<T>(cycle: ProcessCycle, id: bigint, read: (process: Process) => T | undefined): T | undefined {
@@ -91,16 +106,26 @@ export class Processes {
     if (cycle === this.#cycle) return;
     this.#cycle = cycle;
     this.#all = undefined;
-    const live = cycle.targets.live();
+    this.#see(cycle.targets.live());
+    const now = this.#clock();
+    const due = [...this.#known].filter(([, process]) => process.due <= now);
+    const texts = this.#files.refresh(due.map(([, { slot }]) => slot));
+    due.forEach(([id, process], index) => {
+      const text = texts[index];
+      const isThere = text === undefined || typeof text === "string" && this.#idOf(cgroupPathOf(text)) === id;
+      if (isThere) process.due = whenSettled(now);
+      else this.#drop(id);
+    });
+  }
+
+  #see(live: readonly LiveCgroup[]): void {
+    if (live === this.#live) return;
+    this.#live = live;
     this.#containers = new Map(live.map(({ id, path }) => [nameOf(path), id]));
     this.#paths = new Map(live.map(({ id, path }) => [id, path]));
-    const known = [...this.#known];
-    const cgroups = this.#files.refresh(known.map(([, { slot }]) => slot));
-    known.forEach(([id], index) => {
-      const text = cgroups[index];
-      const isThere = text === undefined || typeof text === "string" && this.#idOf(cgroupPathOf(text)) === id;
-      if (!isThere || !this.#paths.has(id)) this.#drop(id);
-    });
+    for (const id of this.#known.keys()) {
+      if (!this.#paths.has(id)) this.#drop(id);
+    }
   }
 
   /** Notes a process of a container, if it is there still. */
@@ -108,7 +133,7 @@ export class Processes {
     this.#drop(id);
     const slot = unlessGone(() => this.#files.add(`${pid}/cgroup`));
     if (slot === undefined) return undefined;
-    const process = { pid, slot };
+    const process = { pid, slot, due: 0 };
     this.#known.set(id, process);
     const [text] = this.#files.refresh([slot]);
     if (typeof text === "string" && this.#idOf(cgroupPathOf(text)) === id) return process;

@@ -54,12 +54,17 @@ export class TargetTotals {
   /** The totals of these targets, of which `counts` are still counting; what ended of all others is forgotten. */
   sum(targets: readonly Target[], counts: Iterable<Count>): ReadonlyMap<Target, Totals> {
     this.keepOnly(targets);
-    const totals = new Map(targets.map((target) => [target, new Map(this.#ended.get(target))]));
+    const counting = new Map<Target, Map<string, Counters>>();
     for (const { target, subkey, counters } of counts) {
-      const total = target && totals.get(target);
-      if (total !== undefined) addTo(total, subkey, counters);
+      if (target === undefined) continue;
+      const own = counting.get(target) ?? new Map<string, Counters>();
+      counting.set(target, own);
+      addTo(own, subkey, counters);
     }
-    return totals;
+    return new Map(targets.map((target) => {
+      const own = counting.get(target);
+      return [target, this.total(target, own === undefined ? [] : [own])];
+    }));
   }
 }
 

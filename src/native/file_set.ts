@@ -3,9 +3,10 @@
 import { checked, NativeError } from "./error.ts";
 import type { HostRoot } from "./host_files.ts";
 import { type NativeLibrary, openLibrary } from "./library.ts";
-import { cString, openHandle } from "./memory.ts";
+import { cString, keptFor, openHandle } from "./memory.ts";
 
 const EBADF = 9;
+const EBUSY = 16;
 /** KPOD_UNCHANGED of native/kpod_files.h. */
 const UNCHANGED = -4096;
 
@@ -18,6 +19,8 @@ export class FileSet implements Disposable {
   /** By slot, for error messages. */
   readonly #paths: string[] = [];
   #isClosed = false;
+  /** Whether another thread reads. */
+  #isBusy = false;
 
   private constructor(root: Pick<HostRoot, "path" | "handle">, library: NativeLibrary, handle: bigint) {
     this.#root = root;
@@ -74,6 +77,26 @@ export class FileSet implements Disposable {
   refresh(slots: readonly number[]): (string | undefined | NativeError)[] {
     const lengths = new Int32Array(slots.length);
     this.#library.kpod_file_set_refresh(this.#open, Uint32Array.from(slots), slots.length, lengths);
+    return this.#results(slots, lengths);
+  }
+
+  /** The same in another thread, while which nothing else may be done with the set but closing it. */
+  async refreshApart(slots: readonly number[]): Promise<(string | undefined | NativeError)[]> {
+    const lengths = new Int32Array(slots.length);
+    const given = Uint32Array.from(slots);
+    const { kpod_file_set_refresh_apart: refresh } = this.#library;
+    const call = refresh(this.#open, given, given.length, lengths);
+    this.#isBusy = true;
+    try {
+      await keptFor([given, lengths], call);
+    } finally {
+      this.#isBusy = false;
+      if (this.#isClosed) this.#library.kpod_file_set_close(this.#handle);
+    }
+    return this.#isClosed ? [] : this.#results(slots, lengths);
+  }
+
+  #results(slots: readonly number[], lengths: Int32Array): (string | undefined | NativeError)[] {
     const results: (string | undefined | NativeError)[] = new Array(slots.length).fill(undefined);
     const changed: number[] = [];
     lengths.forEach((length, index) => {
@@ -113,7 +136,7 @@ export class FileSet implements Disposable {
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    this.#library.kpod_file_set_close(this.#handle);
+    if (!this.#isBusy) this.#library.kpod_file_set_close(this.#handle);
   }
 
   [Symbol.dispose](): void {
@@ -126,6 +149,7 @@ export class FileSet implements Disposable {
 
   get #open(): bigint {
     if (this.#isClosed) throw new NativeError("use a set of files that is closed", EBADF);
+    if (this.#isBusy) throw new NativeError("use a set of files that is being read", EBUSY);
     return this.#handle;
   }
 }

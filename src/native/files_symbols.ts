@@ -69,6 +69,18 @@ export const FILE_SYMBOLS = {
     ],
     result: "void",
   },
+  /** In another thread. */
+  kpod_file_set_refresh_apart: {
+    name: "kpod_file_set_refresh",
+    parameters: [
+      /* struct kpod_file_set *set */ "u64",
+      /* const uint32_t *slots */ "buffer",
+      /* uint32_t count */ "u32",
+      /* int32_t *lengths */ "buffer",
+    ],
+    result: "void",
+    nonblocking: true,
+  },
   kpod_file_set_content: {
     parameters: [
       /* const struct kpod_file_set *set */ "u64",

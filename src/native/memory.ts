@@ -56,3 +56,15 @@ export class GrowingBuffer {
     }
   }
 }
+
+const inFlight = new Set<readonly ArrayBufferView[]>();
+
+/** Awaits a call that runs in another thread; what it was given is no garbage until then. */
+export async function keptFor<T>(buffers: readonly ArrayBufferView[], call: Promise<T>): Promise<T> {
+  inFlight.add(buffers);
+  try {
+    return await call;
+  } finally {
+    inFlight.delete(buffers);
+  }
+}

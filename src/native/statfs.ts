@@ -2,7 +2,7 @@
 import { checked, NativeError, pathBeneath } from "./error.ts";
 import type { HostRoot } from "./host_files.ts";
 import { openLibrary } from "./library.ts";
-import { cStrings } from "./memory.ts";
+import { cStrings, keptFor } from "./memory.ts";
 
 /** A path whose filesystem's size is asked for. */
 export interface SizeQuestion {
@@ -31,9 +31,6 @@ export class DirectoryError extends NativeError {}
 /** Members of `struct kpod_statfs` of `native/kpod_files.h`, all of them doubles. */
 const MEMBERS = 7;
 
-/** What calls under way were given: native code uses it, so nobody may collect it as garbage. */
-const inFlight = new Set<readonly ArrayBufferView[]>();
-
 /**
  * The sizes of the filesystems that paths lie on, in order, asked one after the other in a thread of their own.
  *
@@ -49,17 +46,14 @@ export async function filesystemSizes(
 ): Promise<(FilesystemSize | NativeError)[]> {
   const texts = cStrings(questions.flatMap(({ directory, path, key }) => [directory, path, key]));
   const sizes = new Float64Array(MEMBERS * questions.length);
-  const buffers = [texts, sizes];
   using open = root.hold();
-  inFlight.add(buffers);
-  try {
-    const { kpod_statfs } = openLibrary();
-    const size = BigInt(texts.length);
-    const result = await kpod_statfs(open.handle, texts, size, questions.length, timeoutMs, sizes);
-    checked(result, () => `ask for the sizes of ${questions.length} filesystems`);
-  } finally {
-    inFlight.delete(buffers);
-  }
+  const { kpod_statfs } = openLibrary();
+  const size = BigInt(texts.length);
+  const result = await keptFor(
+    [texts, sizes],
+    kpod_statfs(open.handle, texts, size, questions.length, timeoutMs, sizes),
+  );
+  checked(result, () => `ask for the sizes of ${questions.length} filesystems`);
   return questions.map((question, index) => sizeOf(sizes, MEMBERS * index, root, question));
 }
 

@@ -58,11 +58,15 @@ export function parseNetDev(text: string): NetDev {
 
 function countersOf(columns: string): InterfaceCounters | undefined {
   const numbers: number[] = [];
-  for (const word of columns.split(" ")) {
-    if (word === "") continue;
-    const number = parseUnsigned(word);
-    if (number === undefined) return undefined;
-    numbers.push(number);
+  for (let at = 0; at < columns.length;) {
+    const space = columns.indexOf(" ", at);
+    const end = space < 0 ? columns.length : space;
+    if (end > at) {
+      const number = parseUnsigned(columns.slice(at, end));
+      if (number === undefined) return undefined;
+      numbers.push(number);
+    }
+    at = end + 1;
   }
   if (numbers.length !== COLUMNS) return undefined;
   const [rxBytes = 0, rxPackets = 0, rxErrors = 0, rxDrops = 0, , , , , ...transmit] = numbers;

@@ -41,7 +41,7 @@ export class CgroupReader implements Disposable {
     this.#index.update({ pods, generation: 1, live, counted: [], now: Date.now() });
     assert.ok(this.#tree.hierarchy);
     await between();
-    this.#files.refresh(this.#tree.hierarchy, this.#index.live());
+    await this.#files.refresh(this.#tree.hierarchy, this.#index.live());
     const families = this.collectors.flatMap((each) =>
       each.collect({ targets: this.#index, files: this.#files })
     );

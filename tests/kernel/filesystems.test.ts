@@ -26,7 +26,7 @@ async function setUp(limits: SizesOptions = PATIENT) {
   await using stack = new AsyncDisposableStack();
   const node = stack.use(await LabNode.start());
   const pod = await node.addPod({ name: "a", containers: ["one", "two"] });
-  const lab = stack.use(new LabCycle(node));
+  const lab = new LabCycle(node);
   const proc = stack.use(HostRoot.open("/proc"));
   const processes = new Processes(proc);
   const lines: string[] = [];
@@ -190,6 +190,39 @@ Deno.test(
     for (const [command, expected] of steps) {
       await process.inside("sh", "-ec", `cd ${process.directory} && ${command}`);
       for (let cycle = 0; cycle < 2; cycle++) assert.deepEqual(await own(), expected, command);
+    }
+  },
+);
+
+/** The end of commands: what stays lacks the capability to mount, as a container's process does. */
+const UNPRIVILEGED = `
+  echo ready
+  exec setpriv --bounding-set=-sys_admin --inh-caps=-sys_admin cat`;
+
+Deno.test(
+  "what somebody else changes in a container that may not mount shows in the next cycle",
+  needsLab,
+  async () => {
+    await using lab = await setUp();
+    await using process = await MountedProcess.start(
+      lab.pod.container("one"),
+      `mkdir one two; mount -t tmpfs -o size=1m first one; mount -t tmpfs -o size=2m second two${UNPRIVILEGED}`,
+    );
+    const own = async () =>
+      sorted(await lab.collect()).filter(([path]) => path.startsWith(process.directory)).map(([path, size]) =>
+        `${path.slice(process.directory.length + 1)} ${Number(size.split(" ")[0]) / MEBIBYTE}`
+      );
+    for (let cycle = 0; cycle < 4; cycle++) assert.deepEqual(await own(), ["one 1", "two 2"]);
+    const steps: [command: string, expected: string[]][] = [
+      ["mount -o remount,size=4m two", ["one 1", "two 4"]],
+      ["mount -t tmpfs -o size=3m third one", ["one 3", "two 4"]],
+      ["umount two && mount -t tmpfs -o size=5m fourth two", ["one 3", "two 5"]],
+      ["umount one", ["one 1", "two 5"]],
+      ["umount one && umount two", []],
+    ];
+    for (const [command, expected] of steps) {
+      await process.inside("sh", "-ec", `cd ${process.directory} && ${command}`);
+      for (let cycle = 0; cycle < 3; cycle++) assert.deepEqual(await own(), expected, command);
     }
   },
 );

@@ -57,7 +57,7 @@ async function ipCounters(pod: LabPod): Promise<Map<string, number>> {
 async function setUp() {
   await using stack = new AsyncDisposableStack();
   const node = stack.use(await LabNode.start());
-  const lab = stack.use(new LabCycle(node));
+  const lab = new LabCycle(node);
   const proc = stack.use(HostRoot.open("/proc"));
   const collector = interfaceCollector(proc, new Processes(proc));
   /** What the collector says of a pod, as `ipCounters` does. */

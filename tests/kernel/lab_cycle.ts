@@ -1,38 +1,28 @@
 /** What a collector of files is given in one cycle, over a lab node. */
 import { relative } from "node:path";
-import { CgroupFiles } from "../../src/cgroup/files.ts";
 import type { LiveCgroup, LivePod, Target } from "../../src/cgroup/targets.ts";
-import { HostRoot } from "../../src/native/host_files.ts";
 import { cgroupId } from "../lab/cgroups.ts";
 import type { LabNode } from "../lab/node.ts";
 import type { LabPod } from "../lab/pods.ts";
+import { textOf } from "./cgroup_reader.ts";
 
 /** Every pod of the node, with the targets of its containers, which are the same from cycle to cycle. */
-export class LabCycle implements Disposable {
+export class LabCycle {
   readonly #node: LabNode;
-  readonly #hierarchy: HostRoot;
-  readonly #files = new CgroupFiles([]);
   readonly #targets = new Map<string, Target>();
 
   constructor(node: LabNode) {
     this.#node = node;
-    this.#hierarchy = HostRoot.open(node.root);
   }
 
-  /** Reads the cgroups' files anew. */
+  /** What there is now. */
   next() {
     const pods = this.#node.pods.map((pod) => this.#livePod(pod));
     const live = pods.flatMap(({ cgroups }) => cgroups);
-    this.#files.refresh(this.#hierarchy, live);
     return {
       targets: { live: () => live, livePods: () => pods, targets: () => [...this.#targets.values()] },
-      files: this.#files,
+      files: { textNow: (path: string, name: string) => textOf(`${this.#node.root}/${path}/${name}`) },
     };
-  }
-
-  [Symbol.dispose](): void {
-    this.#files.close();
-    this.#hierarchy.close();
   }
 
   #livePod(pod: LabPod): LivePod {

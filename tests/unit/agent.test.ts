@@ -71,6 +71,77 @@ Deno.test(
   },
 );
 
+Deno.test(
+  "who waits goes first, who needs files last, and all are served in their order",
+  needsRoot,
+  async () => {
+    const events: string[] = [];
+    const collector = (name: string, more: Partial<Collector> = {}): Collector => ({
+      name,
+      collect() {
+        events.push(name);
+        return gauge(name).collect({} as never);
+      },
+      ...more,
+    });
+    const answer = Promise.withResolvers<void>();
+    const waiting = collector("waiting", {
+      waits: true,
+      async collect() {
+        events.push("waiting");
+        await answer.promise;
+        events.push("answered");
+        return gauge("waiting").collect({} as never);
+      },
+    });
+    const last = collector("last", {
+      collect() {
+        events.push("last");
+        answer.resolve();
+        return [];
+      },
+    });
+    const collectors = [collector("file", { files: ["cpu.stat"] }), collector("first"), waiting, last];
+    await using setup = new AgentSetup({ collectors });
+    setup.addContainer();
+    const { runs, families } = await setup.cycle();
+    assert.deepEqual(events.filter((event) => event !== "answered" && event !== "file"), [
+      "waiting",
+      "first",
+      "last",
+    ]);
+    assert.ok(events.indexOf("file") > events.indexOf("last"));
+    assert.deepEqual(runs.map(({ name }) => name), ["file", "first", "waiting", "last"]);
+    assert.deepEqual(
+      families.map(({ name }) => name).filter((name) => collectors.some((each) => each.name === name)),
+      ["file", "first", "waiting"],
+    );
+  },
+);
+
+Deno.test("a collector of files has those of its own cycle", needsRoot, async () => {
+  const found: unknown[] = [];
+  const reader: Collector = {
+    name: "reader",
+    files: ["cgroup.events", "cgroup.max.depth"],
+    collect({ targets, files }) {
+      const [cgroup] = targets.live();
+      found.push(cgroup && files.text(cgroup.id, "cgroup.max.depth"));
+      return [];
+    },
+  };
+  await using setup = new AgentSetup({ collectors: [reader] });
+  const { containerId, name } = setup.addContainer();
+  setup.answer(containerId);
+  // Many of them: the thread that reads may be done before anybody has to wait for it.
+  const depths = Array.from({ length: 50 }, (_, index) => String(index));
+  for (const depth of depths) {
+    setup.write(name, "cgroup.max.depth", depth);
+    await setup.cycle();
+  }
+  assert.deepEqual(found, depths.map((depth) => `${depth}\n`));
+});
+
 Deno.test("a published snapshot does not change", needsRoot, async () => {
   await using setup = new AgentSetup({ collectors: [gauge("one")] });
   const first = await setup.cycle();

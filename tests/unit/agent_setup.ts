@@ -94,6 +94,11 @@ export class AgentSetup implements AsyncDisposable {
     return { pod: POD_SLICE, container: container.name };
   }
 
+  /** Writes a file of a container's cgroup. */
+  write(container: string, file: string, text: string): void {
+    Deno.writeTextFileSync(`${this.root}/kubepods.slice/${POD_SLICE}/${container}/${file}`, text);
+  }
+
   async removeContainer({ name }: { name: string }): Promise<void> {
     await this.#tree?.remove(`${this.root}/kubepods.slice/${POD_SLICE}/${name}`);
   }

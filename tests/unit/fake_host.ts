@@ -30,6 +30,8 @@ export class FakeHost {
   readonly asked: string[] = [];
   /** How many filesystems were asked about at once. */
   readonly calls: number[] = [];
+  /** Whether it says which mount a path leads to. */
+  tellsMounts = true;
   readonly #denied = new Set<number>();
   readonly #ended = new Set<number>();
   readonly #filesystems = new Map<string, FakeFilesystem>();
@@ -137,7 +139,7 @@ export class FakeHost {
       freeBytes: blocks * 0.3,
       availableBytes: blocks * 0.25,
       isDirectory: !this.files.includes(mountPoint),
-      mountId,
+      mountId: this.tellsMounts ? mountId : undefined,
     };
   }
 }

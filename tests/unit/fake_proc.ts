@@ -22,6 +22,8 @@ export class FakeProc implements Procfs {
   walks = 0;
   /** Slots in use, of all sets. */
   open = 0;
+  /** Files read through them, in order. */
+  readonly read: string[] = [];
 
   /** Processes are in this cgroup from now on. */
   put(cgroup: string, ...pids: readonly number[]): void {
@@ -88,6 +90,7 @@ class FakeFileSet implements ProcessFileSet {
     return slots.map((number) => {
       const slot = this.#slots[number];
       if (slot === undefined) throw new RangeError(`Cannot read slot ${number}: it is not in use`);
+      this.#proc.read.push(slot.path);
       const text = this.#proc.text(slot.path);
       const id = `${this.#proc.inodes.get(slot.path)} ${text}`;
       const before = slot.last;

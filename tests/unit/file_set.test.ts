@@ -182,3 +182,42 @@ Deno.test("a closed set is refused, its descriptors are closed", () =>
     assert.equal(descriptorsOf(file), 0);
     assert.throws(() => set.refresh([0]), { code: "EBADF" });
   }));
+
+/** Runs `test` with a set of hundreds of files in a new directory. */
+async function withMany(test: (set: FileSet, slots: number[], path: string) => Promise<void>): Promise<void> {
+  const path = Deno.makeTempDirSync();
+  try {
+    using root = HostRoot.open(path);
+    using set = root.fileSet();
+    const slots = Array.from({ length: 500 }, (_, index) => {
+      Deno.writeTextFileSync(`${path}/${index}`, `${index}`);
+      return set.add(`${index}`);
+    });
+    await test(set, slots, path);
+  } finally {
+    Deno.removeSync(path, { recursive: true });
+  }
+}
+
+Deno.test("another thread reads the same, and nobody may touch the set meanwhile", () =>
+  withMany(async (set, slots, path) => {
+    const reading = set.refreshApart(slots);
+    const uses = [() => set.add("0"), () => set.remove(0), () => set.refresh([0]), () => set.inode(0)];
+    for (const use of uses) assert.throws(use, { code: "EBUSY", message: /being read/ });
+    await assert.rejects(set.refreshApart(slots), { code: "EBUSY" });
+    assert.deepEqual(await reading, slots.map(String));
+    Deno.writeTextFileSync(`${path}/7`, "changed");
+    const expected = slots.map((_, index) => index === 7 ? "changed" : undefined);
+    assert.deepEqual(await set.refreshApart(slots), expected);
+    assert.deepEqual(set.refresh(slots), slots.map(() => undefined));
+    assert.deepEqual(texts(await set.refreshApart([slots.length])), ["EBADF"]);
+  }));
+
+Deno.test("a set may be closed while another thread reads, and is when that is done", () =>
+  withMany(async (set, slots, path) => {
+    const reading = set.refreshApart(slots);
+    set.close();
+    assert.deepEqual(await reading, []);
+    assert.deepEqual(descriptorsOf(`${path}/7`), 0);
+    assert.throws(() => set.refresh([0]), { code: "EBADF" });
+  }));

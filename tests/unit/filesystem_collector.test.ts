@@ -1,65 +1,11 @@
 /** Filesystem gauges over stand-ins for processes, mounts and filesystems that answer, do not, or do so late. */
 import assert from "node:assert/strict";
-import { filesystemCollector } from "../../src/collectors/filesystem.ts";
-import { type ProcessCycle, Processes } from "../../src/collectors/processes.ts";
-import { type FakeFilesystem, FakeHost } from "./fake_host.ts";
-import { liveCgroup, processCycle } from "./fake_proc.ts";
+import type { FakeFilesystem } from "./fake_host.ts";
+import { processCycle } from "./fake_proc.ts";
+import { DATA, NONE, ROOT, setUp, SYS_PTRACE, WAIT_MS } from "./filesystem_setup.ts";
 import { kernelFile, PROCESSES } from "./kernel_files.ts";
 
-/** Patience of the tests: what is to come in time is there at once. */
-const WAIT_MS = 20;
-
-const ROOT = "1 0 0:1 / / rw - overlay overlay rw";
 const PAUSE = 0;
-
-/** Effective capabilities as in /proc/PID/status. */
-const [NONE, SYS_PTRACE] = ["0000000000000000", "0000000000080000"] as const;
-
-/** A host with containers, each with one process. */
-function setUp(containers: Readonly<Record<string, number>> = { main: 7 }, capabilities: string = NONE) {
-  const host = new FakeHost();
-  const lines: string[] = [];
-  const log = (level: string) => (message: string, fields: object = {}) =>
-    void lines.push(`${level} ${message} ${Object.values(fields).join(" ")}`);
-  const { proc, measure } = host;
-  const processes = new Processes(proc);
-  const collector = filesystemCollector(proc, processes, { info: log("info"), warn: log("warn") }, {
-    waitMs: WAIT_MS,
-    status: () => `CapEff:\t${capabilities}\n`,
-    measure,
-  });
-  const targets = Object.keys(containers).map((container) => ({
-    podUid: "u",
-    labels: { namespace: "n", pod: "p", container, node: "k" },
-  }));
-  const live = targets.map((target, index) => ({ ...liveCgroup(BigInt(index + 10), `c${index}`), target }));
-  Object.values(containers).forEach((pid, index) => proc.put(`/c${index}`, pid));
-  const cycle: ProcessCycle = processCycle(live);
-  return {
-    host,
-    proc,
-    lines,
-    cycle,
-    /** Runs a cycle; returns `container mountpoint capacity usage available`, in order. */
-    async collect(of: ProcessCycle = cycle): Promise<string[]> {
-      const families = await collector.collect({ ...of });
-      const [capacity, usage, available] = families.map((family) => {
-        assert.ok(family.type !== "histogram");
-        return family.samples;
-      });
-      return (capacity ?? []).map(({ labels, value }, index) =>
-        [labels.container, labels.mountpoint, value, usage?.[index]?.value, available?.[index]?.value].join(
-          " ",
-        )
-      ).sort();
-    },
-    async timeouts(): Promise<number | undefined> {
-      const families = await collector.collect({ ...cycle, targets: { live: () => [] } });
-      const family = families.find(({ name }) => name === "kpod_fs_timeouts_total");
-      return family?.type === "counter" ? family.samples[0]?.value : undefined;
-    },
-  };
-}
 
 const FILES = ["/etc/hosts", "/dev/termination-log", "/etc/hostname", "/etc/resolv.conf"];
 const REAL: readonly [process: keyof typeof PROCESSES, shown: string[], asked: number][] = [
@@ -293,6 +239,15 @@ Deno.test("all local filesystems are asked about at once, remote ones and what l
   for (const pid of [7, 8]) host.mounts(pid, mounts(pid));
   assert.equal((await collect()).length, 2 * 4);
   assert.deepEqual(host.calls.toSorted(), [1, 1, 4]);
+});
+
+Deno.test("local filesystems are being asked when others get their turn", async () => {
+  const { host, collector, cycle } = setUp();
+  host.mounts(7, [ROOT, DATA]);
+  assert.equal(collector.waits, true);
+  const collected = collector.collect(cycle);
+  assert.deepEqual(host.calls, [2]);
+  await collected;
 });
 
 Deno.test("a local filesystem that does not answer is left out, told when it hangs on, and shown when it does", async () => {

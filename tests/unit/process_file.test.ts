@@ -6,21 +6,29 @@ import { FakeProc, liveCgroup, processCycle } from "./fake_proc.ts";
 
 const LIVE = [liveCgroup(1n, "a"), liveCgroup(2n, "b")];
 
+const MINUTE_MS = 60_000;
+
 /** Processes 7 and 8 in two containers, and the file `maps` of each. */
-function setUp() {
+function setUp(isSettled?: (process: Process, value: { words: string[] }) => boolean) {
   const proc = new FakeProc();
   proc.put("/a", 7);
   proc.put("/b", 8);
   for (const pid of [7, 8]) proc.files.set(`${pid}/maps`, `${pid} one`);
-  const processes = new Processes(proc);
+  const time = { now: 0 };
+  const clock = () => time.now;
+  const processes = new Processes(proc, undefined, clock);
   let parsed = 0;
-  const file = new ProcessFile(proc, processes, "maps", (text) => {
+  const parse = (text: string) => {
     parsed++;
     return { words: text.split(" ") };
-  });
+  };
+  const file = new ProcessFile(proc, processes, "maps", parse, { clock, ...isSettled && { isSettled } });
   let cycle = processCycle(LIVE);
   return {
     proc,
+    time,
+    file,
+    processes,
     next: (live = LIVE) => cycle = processCycle(live),
     parsed: () => parsed,
     read: (id: bigint) => processes.look(cycle, id, (process: Process) => file.of(cycle, process)),
@@ -97,4 +105,92 @@ Deno.test("files of processes that have ended, or whose containers have, are let
   next(LIVE.slice(1));
   read(2n);
   assert.equal(proc.open, 2);
+});
+
+/** How often `maps` of a process was read since this was last asked. */
+function readings(proc: FakeProc, pid = 7): number {
+  const count = proc.read.filter((path) => path === `${pid}/maps`).length;
+  proc.read.length = 0;
+  return count;
+}
+
+Deno.test("a file that is settled is read once more, and then once between half a minute and a minute", () => {
+  const { proc, time, next, read } = setUp(({ pid }) => pid === 7);
+  for (let cycle = 0; cycle < 2; cycle++) {
+    for (const id of [1n, 2n]) read(id);
+    next();
+  }
+  assert.equal(readings(proc), 2);
+  for (let second = 0; second < 29; second++) {
+    time.now += 1000;
+    for (const id of [1n, 2n]) read(id);
+    next();
+  }
+  assert.deepEqual([proc.read.filter((path) => path === "8/maps").length, readings(proc)], [29, 0]);
+  for (let second = 0; second < 31; second++) {
+    time.now += 1000;
+    read(1n);
+    next();
+  }
+  assert.equal(readings(proc), 1);
+});
+
+Deno.test("a file that changed when it was last read is not settled, and one that cannot be read neither", () => {
+  const changes = [
+    (proc: FakeProc) => proc.files.set("7/maps", "7 two"),
+    (proc: FakeProc) => proc.denied.add("7/maps"),
+  ];
+  for (const change of changes) {
+    const { proc, time, next, read } = setUp(() => true);
+    const cycle = () => {
+      next();
+      try {
+        read(1n);
+      } catch {
+        // It may not be read.
+      }
+      return readings(proc);
+    };
+    assert.deepEqual([cycle(), cycle(), cycle()], [1, 1, 0]);
+    change(proc);
+    time.now += MINUTE_MS;
+    assert.equal(cycle(), 1);
+    proc.denied.clear();
+    assert.deepEqual(
+      [cycle(), cycle(), cycle()].slice(1),
+      proc.files.get("7/maps") === "7 two" ? [0, 0] : [1, 0],
+    );
+  }
+});
+
+Deno.test("what is settled is asked about when a file is read, not when it is kept", () => {
+  let asked = 0;
+  const { next, read } = setUp(() => ++asked > 3);
+  const kept: number[] = [];
+  for (let cycle = 0; cycle < 8; cycle++) {
+    next();
+    read(1n);
+    kept.push(asked);
+  }
+  assert.deepEqual(kept, [1, 2, 3, 4, 4, 4, 4, 4]);
+});
+
+Deno.test("a settled file is read at once on request, but never twice in a cycle", () => {
+  const { proc, next, read, file, processes } = setUp(() => true);
+  const process = () => [...processes.known][0];
+  for (let cycle = 0; cycle < 3; cycle++) {
+    next();
+    read(1n);
+  }
+  readings(proc);
+  const known = process();
+  assert.ok(known);
+  proc.files.set("7/maps", "7 two");
+  assert.deepEqual(read(1n)?.value.words, ["7", "one"]);
+  assert.deepEqual([file.reread(known), file.reread(known), readings(proc)], [true, false, 1]);
+  assert.deepEqual(read(1n)?.value.words, ["7", "two"]);
+  next();
+  read(1n);
+  assert.equal(file.reread(known), false, "this cycle has read it, as it had changed");
+  assert.equal(file.reread({ pid: 99 }), false, "nobody has asked about that one");
 });

@@ -9,12 +9,15 @@ const B = "cri-containerd-bb.scope";
 const SLICE = "kubepods.slice/kubepods-podu.slice";
 const LIVE = [liveCgroup(1n, `${SLICE}/${A}`), liveCgroup(2n, `${SLICE}/${B}`)];
 
+const MINUTE_MS = 60_000;
+
 /** Two containers; process 7 is in the first, 8 in the second. */
 function setUp({ own }: { own?: bigint } = {}) {
   const proc = new FakeProc();
+  const time = { now: 0 };
   proc.put(`/${SLICE}/${A}`, 7);
   proc.put(`/${SLICE}/${B}`, 8);
-  return { proc, processes: new Processes(proc, own) };
+  return { proc, time, processes: new Processes(proc, own, () => time.now) };
 }
 
 /** The process that is looked at. */
@@ -114,21 +117,39 @@ Deno.test("a process that cannot be found is searched for once a cycle, whoever 
 });
 
 const CHANGES: readonly [what: string, change: (proc: FakeProc) => void][] = [
-  ["its number is another container's process by now", (proc) => proc.put(`/${SLICE}/${B}`, 7)],
-  ["its number is the machine's process by now", (proc) => proc.put("/system.slice", 7)],
-  ["it has ended", (proc) => proc.cgroups.delete(7)],
+  ["it is in another container by now", (proc) => proc.put(`/${SLICE}/${B}`, 7)],
+  ["it is one of the machine's by now", (proc) => proc.put("/system.slice", 7)],
+  ["it has ended, and nobody has read anything of it", (proc) => proc.cgroups.delete(7)],
 ];
 
 for (const [what, change] of CHANGES) {
-  Deno.test(`a container's process is looked for anew when ${what}`, () => {
-    const { proc, processes } = setUp();
-    assert.equal(processes.look(processCycle(LIVE), 1n, pid), 7);
+  Deno.test(`a container's process is looked for anew, within a minute, when ${what}`, () => {
+    const { proc, processes, time } = setUp();
+    for (let cycle = 0; cycle < 3; cycle++) assert.equal(processes.look(processCycle(LIVE), 1n, pid), 7);
     change(proc);
     proc.put(`/${SLICE}/${A}`, 70);
+    time.now += MINUTE_MS;
     assert.equal(processes.look(processCycle(LIVE), 1n, pid), 70);
     assert.equal(proc.walks, 2);
   });
 }
+
+Deno.test("a process that has just been found is looked at in the next cycle, and then no more than once in half a minute", () => {
+  const { proc, processes, time } = setUp();
+  const read = () => {
+    const before = proc.read.length;
+    processes.look(processCycle(LIVE), 1n, pid);
+    return proc.read.slice(before);
+  };
+  assert.deepEqual([read(), read()], [["7/cgroup"], ["7/cgroup"]]);
+  for (let cycle = 0; cycle < 3; cycle++) {
+    time.now += 29_000;
+    const reads = [...read(), ...read()];
+    assert.ok(reads.length <= 1);
+  }
+  time.now += MINUTE_MS;
+  assert.deepEqual(read(), ["7/cgroup"]);
+});
 
 Deno.test("a process that goes to a cgroup below its container's is kept", () => {
   const { proc, processes } = setUp();
@@ -139,8 +160,11 @@ Deno.test("a process that goes to a cgroup below its container's is kept", () =>
 });
 
 Deno.test("a process is the same one to those who look until it has left its container", () => {
-  const { proc, processes } = setUp();
-  const process = (id: bigint) => processes.look(processCycle(LIVE), id, (process) => process);
+  const { proc, processes, time } = setUp();
+  const process = (id: bigint) => {
+    time.now += MINUTE_MS;
+    return processes.look(processCycle(LIVE), id, (process) => process);
+  };
   const first = process(1n);
   assert.equal(process(1n), first);
   proc.put("/system.slice", 7);

@@ -51,6 +51,38 @@ Deno.test("records that lie one after the other are read by their index", () => 
   }
 });
 
+Deno.test("a record of counters is read as one that has something else as well, wherever it lies", () => {
+  const members = [["a", "u64", 0], ["slots", "u64[3]", 8], ["b", "u64", 32]] as const;
+  const counters = new Decoder({ name: "counters", size: 40, members: [...members] });
+  const other = new Decoder({ name: "other", size: 48, members: [...members, ["text", "char[8]", 40]] });
+  const words = [
+    0n,
+    1n,
+    2n ** 32n - 1n,
+    2n ** 32n,
+    2n ** 53n - 1n,
+    2n ** 53n,
+    2n ** 53n + 1n,
+    2n ** 64n - 1n,
+  ];
+  const view = new DataView(new ArrayBuffer(40 * words.length + 64));
+  for (const offset of [0, 1, 2, 4, 8]) {
+    words.forEach((_, index) => {
+      for (let word = 0; word < 5; word++) {
+        view.setBigUint64(offset + 40 * index + 8 * word, words[(index + word) % words.length] ?? 0n, true);
+      }
+    });
+    words.forEach((_, index) => {
+      const from = new Uint8Array(view.buffer, offset);
+      const { text: _text, ...expected } = plain(other.decode(from.slice(40 * index), 0)) as Record<
+        string,
+        unknown
+      >;
+      assert.deepEqual(numbers(counters.decode(from, index)), numbers(expected), `${index} at ${offset}`);
+    });
+  }
+});
+
 Deno.test("text that fills its room has no terminator to stop at, and ends with it", () => {
   assert.equal(new Decoder("char[4]").decode(new TextEncoder().encode("podspods"), 0), "pods");
 });

@@ -30,6 +30,33 @@ for (const driver of ["systemd", "cgroupfs"] as const) {
   });
 }
 
+Deno.test("what has not changed is the same from cycle to cycle, and what has is not", () => {
+  const story = new NodeStory();
+  const [one, two] = [cgroup("u", "c1"), cgroup("u", "c2")];
+  const pods = [pod("u", "web", { main: ["c1"] })];
+  const all = () => [story.index.live(), story.index.livePods(), story.index.targets()] as const;
+  const cycle = (live: readonly ContainerCgroup[], answer = pods) => {
+    story.live = live;
+    story.answer(answer).cycle();
+    return all();
+  };
+  const first = cycle([one]);
+  assert.deepEqual(first.map(({ length }) => length), [1, 1, 1]);
+  assert.ok(cycle([one]).every((each, index) => each === first[index]));
+  const second = cycle([one, two]);
+  assert.deepEqual(second.map((each, index) => each === first[index]), [false, false, true]);
+  assert.equal(second[0][0], first[0][0], "the cgroup itself is the same");
+  const named = cycle([one, two], [pod("u", "web", { main: ["c1"], side: ["c2"] })]);
+  assert.deepEqual(named.map((each, index) => each === second[index]), [false, false, false]);
+  assert.deepEqual(named.map(({ length }) => length), [2, 1, 2]);
+  const hidden = cycle([one, two], [{
+    ...pod("u", "web", { main: ["c1"], side: ["c2"] }),
+    hostNetwork: true,
+  }]);
+  assert.deepEqual(hidden.map((each, index) => each === named[index]), [true, false, true]);
+  assert.equal(hidden[1][0]?.hostNetwork, true);
+});
+
 /** Where a captured container is at home, by the first digits of its id; a sandbox is in no list. */
 const CAPTURED = capturedCgroups("systemd");
 const captured = (digits: string) => {
