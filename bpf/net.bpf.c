@@ -108,9 +108,9 @@ static __always_inline int look_at_sent(struct sock *sk, struct container contai
 	if (!tp)
 		return 0;
 	seq = tp->write_seq;
-	counted = socket_value(&tcp_sent, sk, NULL);
+	counted = socket_value(&tcp_sent, sk, false, NULL);
 	if (!counted) {
-		if (!socket_value(&tcp_sent, sk, &seq))
+		if (!socket_value(&tcp_sent, sk, false, &seq))
 			count_update_error(TCP_SENT);
 		return 0;
 	}
@@ -150,23 +150,30 @@ int BPF_PROG(tcp_sent_destroy, struct sock *sk)
 	return 0;
 }
 
-/* Counts what the program has read since the last look, the first of which only begins. */
-static __always_inline int look_at_received(struct sock *sk, struct container container, bool begin)
+/* What TCP knows of a socket of its own; NULL if it is none. */
+static __always_inline struct tcp_sock *tcp_of_sock(struct sock *sk, bool probed)
 {
-	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
+	return probed ? (struct tcp_sock *)sk : bpf_skc_to_tcp_sock(sk);
+}
+
+/* Counts what the program has read since the last look, the first of which only begins. */
+static __always_inline int look_at_received(struct sock *sk, bool probed,
+					    struct container container, bool begin)
+{
+	struct tcp_sock *tp = tcp_of_sock(sk, probed);
 	struct socket_state *state;
 	struct tcp_value *value;
 	u32 seq, read;
 
 	if (!tp)
 		return 0;
-	seq = tp->copied_seq;
-	state = socket_value(&tcp_sockets, sk, NULL);
+	seq = FIELD(probed, tp, copied_seq);
+	state = socket_value(&tcp_sockets, sk, probed, NULL);
 	if (!state) {
 		/* A connection older than these programs: its count begins after this piece. */
 		struct socket_state first = {.counted_seq = seq};
 
-		if (begin && !socket_value(&tcp_sockets, sk, &first))
+		if (begin && !socket_value(&tcp_sockets, sk, probed, &first))
 			count_update_error(TCP_SOCKETS);
 		return 0;
 	}
@@ -175,7 +182,8 @@ static __always_inline int look_at_received(struct sock *sk, struct container co
 		return 0;
 	state->counted_seq = seq;
 	/* The other end's FIN takes a sequence number of its own, which is stepped over as well. */
-	if (seq == tp->rcv_nxt && (sk->__sk_common.skc_flags & (1UL << SOCK_DONE)))
+	if (seq == FIELD(probed, tp, rcv_nxt) &&
+	    (FIELD(probed, sk, __sk_common.skc_flags) & (1UL << SOCK_DONE)))
 		read--;
 	value = tcp_entry(container);
 	if (value)
@@ -193,7 +201,17 @@ int BPF_PROG(tcp_rcv_space_adjust, struct sock *sk)
 {
 	struct container container = container_of_socket(sk);
 
-	return container.id ? look_at_received(sk, container, true) : 0;
+	return container.id ? look_at_received(sk, false, container, true) : 0;
+}
+
+/* The same by way of perf, as what follows a connection from its beginning: see storage.bpf.h. */
+SEC("tp/tcp/tcp_rcv_space_adjust")
+int tcp_rcv_space_adjust_perf(struct trace_event_raw_tcp_event_sk *event)
+{
+	struct sock *sk = (struct sock *)event->skaddr;
+	struct container container = container_of_sock(sk, true);
+
+	return container.id ? look_at_received(sk, true, container, true) : 0;
 }
 
 static __always_inline void retransmitted(struct sock *sk, u32 segments)
@@ -228,24 +246,25 @@ int BPF_PROG(tcp_retransmit_synack, struct sock *sk)
 	return 0;
 }
 
-static __always_inline struct socket_state *socket_state(struct sock *sk)
+static __always_inline struct socket_state *socket_state(struct sock *sk, bool probed)
 {
 	static const struct socket_state unknown = {};
-	struct socket_state *state = socket_value(&tcp_sockets, sk, &unknown);
+	struct socket_state *state = socket_value(&tcp_sockets, sk, probed, &unknown);
 
 	if (!state)
 		count_update_error(TCP_SOCKETS);
 	return state;
 }
 
-static __always_inline void established(struct sock *sk, struct container container, int oldstate)
+static __always_inline void established(struct sock *sk, bool probed, struct container container,
+					int oldstate)
 {
-	struct socket_state *state = socket_state(sk);
-	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
+	struct socket_state *state = socket_state(sk, probed);
+	struct tcp_sock *tp = tcp_of_sock(sk, probed);
 	struct tcp_value *value = tcp_entry(container);
 
 	if (state && tp)
-		state->counted_seq = tp->copied_seq;
+		state->counted_seq = FIELD(probed, tp, copied_seq);
 	if (!value)
 		return;
 	/* Two ends that open at once both pass through SYN_RECV, so where it comes from is not
@@ -256,28 +275,27 @@ static __always_inline void established(struct sock *sk, struct container contai
 		ADD(value->connections_passive, 1);
 }
 
-SEC("tp_btf/inet_sock_set_state")
-int BPF_PROG(inet_sock_set_state, struct sock *sk, int oldstate, int newstate)
+static __always_inline int state_set(struct sock *sk, bool probed, struct container container,
+				     int oldstate, int newstate)
 {
-	struct container container = container_of_socket(sk);
 	struct socket_state *state;
 	struct tcp_value *value;
 
 	if (!container.id)
 		return 0;
 	if (newstate == TCP_SYN_SENT) {
-		state = socket_state(sk);
+		state = socket_state(sk, probed);
 		if (state)
 			state->active = 1;
 	} else if (newstate == TCP_ESTABLISHED) {
-		established(sk, container, oldstate);
+		established(sk, probed, container, oldstate);
 	} else if (oldstate == TCP_ESTABLISHED || oldstate == TCP_CLOSE_WAIT ||
 		   oldstate == TCP_FIN_WAIT2) {
 		/* What was read last may not have been looked at: see kpod_bpf_program_misses. */
-		look_at_received(sk, container, false);
+		look_at_received(sk, probed, container, false);
 	} else if (newstate == TCP_CLOSE &&
 		   (oldstate == TCP_SYN_SENT || oldstate == TCP_SYN_RECV)) {
-		state = socket_value(&tcp_sockets, sk, NULL);
+		state = socket_value(&tcp_sockets, sk, probed, NULL);
 		if (oldstate == TCP_SYN_RECV && !(state && state->active))
 			return 0;
 		value = tcp_entry(container);
@@ -285,6 +303,22 @@ int BPF_PROG(inet_sock_set_state, struct sock *sk, int oldstate, int newstate)
 			ADD(value->connect_failures, 1);
 	}
 	return 0;
+}
+
+SEC("tp_btf/inet_sock_set_state")
+int BPF_PROG(inet_sock_set_state, struct sock *sk, int oldstate, int newstate)
+{
+	return state_set(sk, false, container_of_socket(sk), oldstate, newstate);
+}
+
+SEC("tp/sock/inet_sock_set_state")
+int inet_sock_set_state_perf(struct trace_event_raw_inet_sock_set_state *event)
+{
+	struct sock *sk = (struct sock *)event->skaddr;
+
+	if (event->protocol != IPPROTO_TCP)
+		return 0;
+	return state_set(sk, true, container_of_sock(sk, true), event->oldstate, event->newstate);
 }
 
 /* Each segment that an established socket receives; srtt_us is in eighths of a microsecond. */
@@ -318,6 +352,13 @@ SEC("tp_btf/tcp_destroy_sock")
 int BPF_PROG(tcp_destroy_sock, struct sock *sk)
 {
 	forget_socket(&tcp_sockets, sk);
+	return 0;
+}
+
+SEC("tp/tcp/tcp_destroy_sock")
+int tcp_destroy_sock_perf(struct trace_event_raw_tcp_event_sk *event)
+{
+	forget_socket(&tcp_sockets, event->skaddr);
 	return 0;
 }
 

@@ -3,8 +3,9 @@
  * What is remembered of a task or a socket from one event to the next.
  *
  * The kernel keeps it with the task or socket and frees it with it, where it can (since 5.11, for
- * tracing programs). Elsewhere user space makes the same maps plain hashes by address before it
- * loads them, and further programs delete what ends.
+ * tracing programs). Elsewhere, and where programs are called by way of perf, to which the kernel
+ * does not vouch for a socket's address, user space makes the same maps plain hashes by address
+ * before it loads them, and further programs delete what ends.
  */
 #ifndef KPOD_STORAGE_BPF_H
 #define KPOD_STORAGE_BPF_H
@@ -55,10 +56,13 @@ static __always_inline void *task_value(void *map, struct task_struct *task, boo
 }
 
 /* The same for a socket. */
-static __always_inline void *socket_value(void *map, struct sock *sk, const void *initial)
+static __always_inline void *socket_value(void *map, struct sock *sk, bool probed,
+					  const void *initial)
 {
 	if (!local_storage)
 		return hashed(map, socket_owner(sk), initial);
+	if (probed)
+		return NULL;
 	return bpf_sk_storage_get(map, sk, (void *)initial,
 				  initial ? BPF_LOCAL_STORAGE_GET_F_CREATE : 0);
 }

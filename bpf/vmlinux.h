@@ -199,6 +199,17 @@ struct trace_event_raw_sock_msg_length {
 	int ret;
 };
 
+struct trace_event_raw_tcp_event_sk {
+	const void *skaddr;
+};
+
+struct trace_event_raw_inet_sock_set_state {
+	const void *skaddr;
+	int oldstate;
+	int newstate;
+	u16 protocol;
+};
+
 struct msghdr;
 struct page;
 struct request_sock;

@@ -226,7 +226,8 @@ export class Programs implements Disposable {
   }
 
   /** Opens, loads and attaches an object with just these programs. */
-  #attached(name: ObjectName, chosen: Chosen, options: Settled): BpfObject {
+  #attached(name: ObjectName, chosen: Chosen, settled: Settled): BpfObject {
+    const options = { ...settled, localStorage: settled.localStorage && !usesHashes(chosen) };
     const object = new BpfObject(join(options.directory, `${name}.bpf.o`));
     try {
       object.useLayouts(LAYOUTS);
@@ -285,6 +286,10 @@ function roomIn(map: string, { maxCgroups, syscalls }: Settled): number {
 
 /** Options with what this kernel can in the place of what was left open. */
 type Settled = ProgramOptions & { readonly localStorage: boolean; readonly preempted: boolean };
+
+function usesHashes(chosen: Chosen): boolean {
+  return [...chosen.values()].some(({ hashes = false }) => hashes);
+}
 
 /** How a signal's programs fare, by the reasons of all rungs that were refused. */
 function statesOf(

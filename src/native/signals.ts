@@ -19,6 +19,8 @@ export interface Rung {
   readonly cleaners?: readonly string[];
   /** Whether it is only for kernels that may preempt `tp_btf` programs, and meanwhile skip their events. */
   readonly wherePreempted?: boolean;
+  /** Whether its programs cannot have tasks and sockets hold values: what cleans up is then among the programs. */
+  readonly hashes?: boolean;
 }
 
 export interface Signal {
@@ -33,6 +35,15 @@ const tracepoints = (...programs: string[]): Rung => ({ hook: "tp_btf", programs
 
 /** The same by way of perf: with preemption off, but dearer, and in need of tracefs. */
 const unpreempted = (...programs: string[]): Rung => ({ hook: "tracepoint", programs, wherePreempted: true });
+
+/**
+ * For both signals of which a connection's states tell: all of it or nothing, as two programs that look at the states,
+ * one by each hook, would count everything twice.
+ */
+const CONNECTION_UNPREEMPTED: Rung = {
+  ...unpreempted("tcp_rcv_space_adjust_perf", "inet_sock_set_state_perf", "tcp_destroy_sock_perf"),
+  hashes: true,
+};
 
 export const SIGNALS = [
   {
@@ -62,10 +73,13 @@ export const SIGNALS = [
     name: "tcp_bytes_received",
     object: "net",
     maps: ["tcp", "tcp_sockets"],
-    rungs: [{
-      ...tracepoints("tcp_rcv_space_adjust", "inet_sock_set_state"),
-      cleaners: ["tcp_destroy_sock"],
-    }],
+    rungs: [
+      CONNECTION_UNPREEMPTED,
+      {
+        ...tracepoints("tcp_rcv_space_adjust", "inet_sock_set_state"),
+        cleaners: ["tcp_destroy_sock"],
+      },
+    ],
   },
   {
     name: "tcp_retransmits",
@@ -77,7 +91,10 @@ export const SIGNALS = [
     name: "tcp_connections",
     object: "net",
     maps: ["tcp", "tcp_sockets"],
-    rungs: [{ ...tracepoints("inet_sock_set_state"), cleaners: ["tcp_destroy_sock"] }],
+    rungs: [
+      CONNECTION_UNPREEMPTED,
+      { ...tracepoints("inet_sock_set_state"), cleaners: ["tcp_destroy_sock"] },
+    ],
   },
   { name: "tcp_rtt", object: "net", maps: ["tcp"], rungs: [tracepoints("tcp_probe")] },
   {

@@ -25,7 +25,12 @@ async function withTracing(type: "tracefs" | "tmpfs", args: readonly string[], r
 }
 
 const NO_EVENT = /^tracefs \(\/sys\/kernel\/tracing\) does not tell of \w+\/\w+: No such file or directory$/;
-const EXACT: readonly SignalName[] = ["tcp_bytes_sent", "syscall"];
+const EXACT: readonly SignalName[] = [
+  "tcp_bytes_sent",
+  "tcp_bytes_received",
+  "tcp_connections",
+  "syscall",
+];
 
 for (
   const { title, tracing, kernel, hook, mayMiss } of [
@@ -71,10 +76,14 @@ for (
   });
 }
 
+const BY_CONNECTION =
+  "tcp_bytes_received=tcp_rcv_space_adjust_perf tcp_connections=tcp_rcv_space_adjust_perf";
+
 for (
   const [program, file] of [
     ["syscall=sys_enter_perf", "syscall.test.ts"],
-    ["tcp_bytes_sent=sock_send_length_perf", "tcp_bytes.test.ts"],
+    [`tcp_bytes_sent=sock_send_length_perf ${BY_CONNECTION}`, "tcp_bytes.test.ts"],
+    [BY_CONNECTION, "tcp_connections.test.ts"],
   ] as const
 ) {
   Deno.test(`all of ${file} holds by ${program}`, needsTracefs, async () => {

@@ -81,6 +81,8 @@ export const KERNELS: readonly KernelPackage[] = [
     rungs: {
       ...NEW,
       tcp_bytes_sent: ["sock_send_length_perf", "tcp_sent_probe"],
+      tcp_bytes_received: ["tcp_rcv_space_adjust_perf"],
+      tcp_connections: ["tcp_rcv_space_adjust_perf"],
       syscall: ["sys_enter_perf"],
     },
     localStorage: true,
