@@ -33,11 +33,12 @@ RUN cp src/native/layouts.gen.ts /tmp \
     echo 'src/native/layouts.gen.ts is not what bpf/ makes: run "deno task build" and commit it' >&2; exit 1; \
   fi
 # Of the system only the libraries, with the copyrights of their packages, and with the versions and the release, which
-# scanners for vulnerabilities look at.
+# scanners for vulnerabilities look at. The native library opens libcrypt when there are passwords to compare.
 RUN set -eu; \
   mkdir -p /runtime/etc /runtime/var/lib/dpkg/status.d; \
   cp --dereference /etc/os-release /runtime/etc; \
-  for library in $(ldd /runtime/usr/local/bin/deno native/build/libkpod.so $(find node_modules/ -name '*.node') \
+  libcrypt=$(ldconfig --print-cache | sed --quiet 's/.*libcrypt\.so\.1 .* => //p'); \
+  for library in "$libcrypt" $(ldd /runtime/usr/local/bin/deno native/build/libkpod.so $(find node_modules/ -name '*.node') \
     | sed --quiet --regexp-extended 's/.*\s(\/.+) \(0x.*/\1/p' | sort --unique); do \
     package=$(dpkg --search "*/${library##*/}" | cut --delimiter=: --fields=1 | sort --unique); \
     cp --dereference --parents "$library" "/usr/share/doc/$package/copyright" /runtime; \

@@ -16,11 +16,15 @@ import { renderFamilies } from "./src/metrics/registry.ts";
 import type { BuildInfo } from "./src/metrics/self.ts";
 import { libbpfVersion } from "./src/native/bpf.ts";
 import { environmentNames } from "./src/native/environment.ts";
+import { connectionsOn, dropConnection, tcpSockets } from "./src/native/connections.ts";
 import { HostRoot, readHostFile } from "./src/native/host_files.ts";
+import { passwordFits } from "./src/native/password.ts";
 import { releaseMemory, spareMemory } from "./src/native/process_memory.ts";
 import { type ProgramOptions, Programs } from "./src/native/programs.ts";
 import { serve, type ServerDependencies } from "./src/server.ts";
 import { VERSION } from "./src/version.ts";
+import { createWeb, type Web } from "./src/web/web.ts";
+import { WebConfigError } from "./src/web/web_config_error.ts";
 
 const USAGE = `kpod-metrics ${VERSION}: per-pod, per-container kernel metrics for Prometheus
 
@@ -90,6 +94,7 @@ async function doctor(config: Config, proc: HostRoot, log: Logger, json: boolean
     proc,
     sys: HostRoot.open(config.sysRoot),
     readFile: readHostFile,
+    passwordFits,
     loadPrograms: signals.length === 0 ? undefined : loadPrograms,
   });
   console.log(json ? renderJson(findings) : renderText(findings));
@@ -134,6 +139,7 @@ async function run(config: Config, proc: HostRoot, log: Logger): Promise<void> {
     onPods: (pods) => agent.learn(pods),
   });
   const { collectors, loadPrograms } = collecting(config, log);
+  const web = await openWeb(config, proc, log);
   const agent = new Agent(
     {
       node: config.nodeName,
@@ -145,16 +151,17 @@ async function run(config: Config, proc: HostRoot, log: Logger): Promise<void> {
       loadPrograms,
       build,
       bpfStatisticsOn: () => bpfStatisticsOn(proc),
-      processFamilies: () => ownProcess(proc),
+      processFamilies: () => [...ownProcess(proc), ...web.families()],
     },
     discovery,
     log,
   );
   const ended = signalled();
-  const server = serve(serverDependencies(config, agent, build, log), config.listen);
+  const server = await serve(serverDependencies(config, agent, build, log), config.listen, web);
   log.info("kpod-metrics is listening", {
     version: VERSION,
     address: `${server.address.hostname}:${server.address.port}`,
+    scheme: web.isSecure ? "https" : "http",
     profile: config.profile,
     kubelet: config.kubelet.url.href,
   });
@@ -167,6 +174,20 @@ async function run(config: Config, proc: HostRoot, log: Logger): Promise<void> {
   await agent.stop();
   log.info("stopped");
   Deno.exit(0);
+}
+
+/** How to serve, by the web configuration file if there is one. */
+function openWeb(config: Config, proc: HostRoot, log: Logger): Promise<Web> {
+  return createWeb(config.webConfigFile, {
+    readFile: readHostFile,
+    passwordFits,
+    connections: (port) => ({
+      atMost: () => tcpSockets(proc),
+      list: () => connectionsOn(port),
+      drop: dropConnection,
+    }),
+    log,
+  });
 }
 
 function warnOfUnverified(kubelet: Config["kubelet"], log: Logger): void {
@@ -237,5 +258,5 @@ try {
 } catch (error) {
   // A user's mistake, or something about this machine: the message says it all.
   console.error(`kpod-metrics: ${error instanceof Error ? error.message : error}`);
-  Deno.exit(error instanceof ConfigError ? 2 : 1);
+  Deno.exit(error instanceof ConfigError || error instanceof WebConfigError ? 2 : 1);
 }

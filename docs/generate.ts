@@ -6,7 +6,7 @@ import { COLLECTOR_ENTRIES } from "../src/collectors/list.ts";
 import { type Descriptor, POD_LABELS } from "../src/metrics/descriptor.ts";
 import { histogramBounds } from "../src/metrics/histogram.ts";
 import { PROCESS } from "../src/metrics/process.ts";
-import { CYCLE, DISCOVERY, PROGRAMS } from "../src/metrics/self.ts";
+import { CYCLE, DISCOVERY, PROGRAMS, WEB } from "../src/metrics/self.ts";
 import { type Rung, type SignalName, SIGNALS } from "../src/native/signals.ts";
 import { type CollectorName, PROFILES } from "../src/profiles.ts";
 import { LICENSES_PAGE, licensesPage } from "./licenses.ts";
@@ -37,14 +37,15 @@ export const GROUPS: readonly Group[] = [
     metrics: descriptors,
     profiles: profilesWith(name),
   })),
-  ...Object.entries({ cycle: CYCLE, discovery: DISCOVERY, programs: PROGRAMS, process: PROCESS }).map((
-    [name, metrics],
-  ) => ({
-    ...SELF_SECTIONS[name as keyof typeof SELF_SECTIONS],
-    name,
-    metrics,
-    profiles: Object.keys(PROFILES),
-  })),
+  ...Object.entries({ cycle: CYCLE, discovery: DISCOVERY, programs: PROGRAMS, web: WEB, process: PROCESS })
+    .map((
+      [name, metrics],
+    ) => ({
+      ...SELF_SECTIONS[name as keyof typeof SELF_SECTIONS],
+      name,
+      metrics,
+      profiles: Object.keys(PROFILES),
+    })),
 ];
 
 function profilesWith(collector: string): string[] {

@@ -12,5 +12,6 @@
 #include "kpod_bpf.h"
 #include "kpod_files.h"
 #include "kpod_memory.h"
+#include "kpod_web.h"
 
 #endif

@@ -48,6 +48,7 @@ export interface Config {
   readonly sysRoot: string;
   /** An IPv6 host name is without brackets. */
   readonly listen: { readonly hostname: string; readonly port: number };
+  readonly webConfigFile: string | undefined;
   readonly log: { readonly level: LogLevel; readonly format: LogFormat };
   /** Where each value came from, in the order of the help. */
   readonly settings: readonly Setting[];
@@ -143,6 +144,7 @@ function toConfig(
     procRoot: values.KPOD_PROC_ROOT,
     sysRoot: values.KPOD_SYS_ROOT,
     listen: values.KPOD_LISTEN_ADDRESS,
+    webConfigFile: values.KPOD_WEB_CONFIG_FILE,
     log: { level: values.KPOD_LOG_LEVEL, format: values.KPOD_LOG_FORMAT },
   };
 }

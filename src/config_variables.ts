@@ -203,6 +203,13 @@ export const VARIABLES = {
     field: listenAddress(),
     default: "0.0.0.0:9090",
   },
+  KPOD_WEB_CONFIG_FILE: {
+    description:
+      "File that says who may read these: TLS, basic authentication and headers, in the format of Prometheus' " +
+      "exporter-toolkit; read anew when it, or a file it names, changes.",
+    field: optional(anyText("a path")),
+    default: { shown: "plain HTTP, to everybody", derive: () => undefined },
+  },
   KPOD_LOG_LEVEL: {
     description: "The least severe messages that are logged.",
     field: oneOf(LOG_LEVELS),

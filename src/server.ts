@@ -6,6 +6,8 @@ import type { Logger } from "./log.ts";
 import { CONTENT_TYPES, type ExpositionFormat } from "./metrics/registry.ts";
 import { acceptsGzip, chooseFormat } from "./negotiation.ts";
 import { CONTENT_SECURITY_POLICY, renderStatusPage, type StatusPage } from "./status_page.ts";
+import { type Gate, guarded } from "./web/gate.ts";
+import type { Listen, ListenAddress, Listener } from "./web/listener.ts";
 
 export type { StatusPage };
 
@@ -19,16 +21,10 @@ export interface ServerDependencies {
   readonly log: Logger;
 }
 
-/** Where to listen; an IPv6 host name with or without brackets, port 0 for any free one. */
-export interface ListenAddress {
-  readonly hostname: string;
-  readonly port: number;
-}
-
 /** A server that accepts connections. */
 export interface RunningServer {
   /** Where it listens, with the port it was given. */
-  readonly address: Deno.NetAddr;
+  readonly address: Listener["address"];
   /** Stops accepting, lets running requests finish for a while, then drops them with 503. */
   close(): Promise<void>;
 }
@@ -97,40 +93,48 @@ export function handler(deps: ServerDependencies): (request: Request) => Promise
   };
 }
 
+export interface ServeOptions {
+  /** What listens there. */
+  readonly listen: Listen;
+  /** Decides who is answered. @default everybody is */
+  readonly gate?: Gate;
+  /** How long `close()` lets running requests go on, in milliseconds. */
+  readonly closeGraceMs?: number;
+}
+
 /**
- * Listens on `address` and answers with `handler(deps)`. `closeGraceMs` is how long `close()` lets running
- * requests go on, in milliseconds.
+ * Listens on `address` and answers with `handler(deps)` whom the gate lets in, no more than a few at a time.
  *
  * @throws {Error} If it cannot listen there; the message is for the operator.
  */
-export function serve(
+export async function serve(
   deps: ServerDependencies,
   address: ListenAddress,
-  closeGraceMs = CLOSE_GRACE_MS,
-): RunningServer {
+  { listen, gate, closeGraceMs = CLOSE_GRACE_MS }: ServeOptions,
+): Promise<RunningServer> {
   const hostname = address.hostname.replace(/^\[(.*)\]$/, "$1");
-  const answer = handler(deps);
+  const answer = guarded(handler(deps), gate);
   const running = new Set<(response: Response) => void>();
-  const server = listen({ hostname, port: address.port, onListen() {} }, async (request) => {
+  const listener = await listen({ hostname, port: address.port }, async (request, exchange) => {
     const dropped = Promise.withResolvers<Response>();
     running.add(dropped.resolve);
     try {
-      return await Promise.race([answer(request), dropped.promise]);
+      return await Promise.race([answer(request, exchange), dropped.promise]);
     } finally {
       running.delete(dropped.resolve);
     }
   });
 
   async function shutDown() {
-    // Once shut down, a Deno server cannot be aborted any more: its requests have to be ended one by one.
-    const finished = server.shutdown();
+    // A server that was shut down cannot be aborted any more: its requests have to be ended one by one.
+    const finished = listener.shutdown();
     if (await settlesWithin(finished, closeGraceMs)) return;
     for (const drop of running) drop(new Response("The agent is stopping\n", { status: 503 }));
     // A client that does not read its answer still holds a connection; it must not hold the process too.
-    if (!await settlesWithin(finished, DROP_MS)) server.unref();
+    if (!await settlesWithin(finished, DROP_MS)) listener.abandon();
   }
   let closed: Promise<void> | undefined;
-  return { address: server.addr, close: () => closed ??= shutDown() };
+  return { address: listener.address, close: () => closed ??= shutDown() };
 }
 
 function settlesWithin(promise: Promise<unknown>, milliseconds: number): Promise<boolean> {
@@ -138,34 +142,6 @@ function settlesWithin(promise: Promise<unknown>, milliseconds: number): Promise
   const timer = setTimeout(() => resolve(false), milliseconds);
   promise.then(() => resolve(true), reject).finally(() => clearTimeout(timer));
   return settled;
-}
-
-function listen(
-  options: Deno.ServeTcpOptions & { hostname: string; port: number },
-  answer: (request: Request) => Promise<Response>,
-): Deno.HttpServer<Deno.NetAddr> {
-  try {
-    return Deno.serve(options, answer);
-  } catch (cause) {
-    const host = options.hostname.includes(":") ? `[${options.hostname}]` : options.hostname;
-    throw new Error(`Cannot listen on ${host}:${options.port}: ${listenAdvice(cause)}`, { cause });
-  }
-}
-
-function listenAdvice(cause: unknown): string {
-  if (cause instanceof Deno.errors.AddrInUse) {
-    return "address already in use; set KPOD_LISTEN_ADDRESS to a free port, or stop what listens there";
-  }
-  if (cause instanceof Deno.errors.AddrNotAvailable) {
-    return "this host has no such address; set KPOD_LISTEN_ADDRESS to one it has";
-  }
-  if (cause instanceof Deno.errors.NotCapable) {
-    return "Deno was not allowed to; run with --allow-net for this address, or set KPOD_LISTEN_ADDRESS";
-  }
-  if (cause instanceof Deno.errors.PermissionDenied) {
-    return "permission denied; set KPOD_LISTEN_ADDRESS to a port above 1023, or grant CAP_NET_BIND_SERVICE";
-  }
-  return `${cause instanceof Error ? cause.message : cause}; set KPOD_LISTEN_ADDRESS to host:port`;
 }
 
 async function metrics(deps: ServerDependencies, request: Request): Promise<Answer> {

@@ -68,6 +68,10 @@ export const SELF_SECTIONS = {
     about: "its eBPF programs and their maps",
     text: "Absent with `KPOD_BPF_ENABLED=false`, and while the node has no pods.",
   },
+  web: {
+    about: "its web configuration",
+    text: "Absent without `KPOD_WEB_CONFIG_FILE`.",
+  },
   process: {
     about: "its own process",
     text: "The names that every Prometheus client library has; other programs serve them too.",

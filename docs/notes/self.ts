@@ -104,6 +104,21 @@ export const SELF_NOTES: Notes = {
       "sum by (instance, map) (increase(kpod_bpf_map_update_errors_total[1h])) > 0",
     ],
   },
+  kpod_web_config_last_reload_successful: {
+    mind:
+      "0 from a change that could not be used to the next that can; the log says why, and what was in force stays so.",
+    ask: [
+      "Which agents go on with what was to be exchanged?",
+      "kpod_web_config_last_reload_successful == 0",
+    ],
+  },
+  kpod_web_config_last_reload_success_timestamp_seconds: {
+    mind: "The files are looked at every five seconds, and read anew when one has changed.",
+    ask: [
+      "How long ago was the last exchange, by node?",
+      "time() - kpod_web_config_last_reload_success_timestamp_seconds",
+    ],
+  },
   process_cpu_user_seconds_total: {
     from: "`/proc/self/stat`",
     ask: ["CPUs that the agent uses in user space.", "rate(process_cpu_user_seconds_total[5m])"],

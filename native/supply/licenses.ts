@@ -14,12 +14,14 @@ export const EXPECTED_LICENSES: readonly string[] = [
   "BSD-3-Clause",
   "ISC",
   "MIT",
+  "PSF-2.0",
 ];
 
 /** Debian's packages of the libraries in the image: the licence of the library, of all that their sources hold. */
 export const LIBRARY_LICENSES: Readonly<Record<string, string>> = {
   libbpf1: "LGPL-2.1-only OR BSD-2-Clause",
   libc6: "LGPL-2.1-or-later",
+  libcrypt1: "LGPL-2.1-or-later",
   libelf1: "LGPL-3.0-or-later OR GPL-2.0-or-later",
   "libgcc-s1": "GPL-3.0-or-later WITH GCC-exception-3.1",
   "libstdc++6": "GPL-3.0-or-later WITH GCC-exception-3.1",

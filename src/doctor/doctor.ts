@@ -7,6 +7,7 @@ import { HostRoot } from "../native/host_files.ts";
 import type { ProgramOptions, Programs, ProgramState } from "../native/programs.ts";
 import { lookAtCertificate } from "./certificate.ts";
 import { controllers, findPods, hierarchyMode, kubepodsRoot, type PodCgroups, pressure } from "./cgroups.ts";
+import type { PasswordFits } from "../web/credentials.ts";
 import { attempt, type Finding, ok } from "./finding.ts";
 import { hostProcesses } from "./host_processes.ts";
 import { bpfStatistics, btf, kernelVersion, lockdown } from "./kernel.ts";
@@ -18,12 +19,13 @@ import { mapCapacity, signals } from "./signals.ts";
 export interface DoctorOptions {
   readonly config: Pick<
     Config,
-    "collectors" | "kubelet" | "filter" | "bpf" | "cgroupRoot" | "procRoot" | "listen"
+    "collectors" | "kubelet" | "filter" | "bpf" | "cgroupRoot" | "procRoot" | "listen" | "webConfigFile"
   >;
   /** The agent's own. */
   readonly proc: HostRoot;
   readonly sys: HostRoot;
   readonly readFile: ReadFile;
+  readonly passwordFits: PasswordFits;
   /** Loads the eBPF programs that the agent would load; `undefined` if it would load none. */
   readonly loadPrograms:
     | ((kubepods: ProgramOptions["kubepods"]) => Pick<Programs, "states" | "close">)
@@ -41,6 +43,8 @@ interface Seen {
   hierarchy?: HostRoot;
   pods?: PodCgroups;
   states?: readonly ProgramState[];
+  /** That an agent would show, as PEM. */
+  certificate?: string | undefined;
 }
 
 /** Makes every check and changes nothing: what was loaded is detached, what was opened is closed. Never rejects. */
@@ -91,7 +95,15 @@ export async function examine(options: DoctorOptions): Promise<Finding[]> {
       if (!("list" in answer) || seen.pods === undefined) return [];
       return podFindings(answer.list, seen.pods.containers, config.filter);
     });
-    await check("listen address", () => listenAddress(config.listen));
+    await check("web configuration", async () => {
+      if (config.webConfigFile === undefined) return [];
+      // YAML and all that is only loaded where it is wanted.
+      const { lookAtWebConfig } = await import("./web_config.ts");
+      const { finding, settings } = await lookAtWebConfig(config.webConfigFile, options);
+      seen.certificate = settings?.tls?.cert;
+      return finding;
+    });
+    await check("listen address", () => listenAddress(config.listen, seen.certificate));
     const containers = seen.pods?.containers.length ?? 0;
     await check("open files", () => openFiles(proc, containers));
     if (programs) await check("map capacity", () => mapCapacity(config.bpf.maxCgroups, containers));

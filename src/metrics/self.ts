@@ -70,6 +70,15 @@ const PROGRAM_INFO = gauge(
   "reason",
 );
 
+const WEB_LAST_RELOAD_SUCCESSFUL = gauge(
+  "kpod_web_config_last_reload_successful",
+  "Whether the web configuration file, and those it names, could be used when they last changed.",
+);
+const WEB_LAST_RELOAD_SUCCESS = gauge(
+  "kpod_web_config_last_reload_success_timestamp_seconds",
+  "When the web configuration in force was read.",
+);
+
 /** What the agent serves about its cycles, and what runs. */
 export const CYCLE: readonly Descriptor[] = [
   COLLECTION_DURATION,
@@ -93,6 +102,9 @@ export const PROGRAMS: readonly Descriptor[] = [
   MAP_MEMORY,
   MAP_UPDATE_ERRORS,
 ];
+
+/** What it serves about its web configuration, where there is one. */
+export const WEB: readonly Descriptor[] = [WEB_LAST_RELOAD_SUCCESSFUL, WEB_LAST_RELOAD_SUCCESS];
 
 /** How long the agent's cycles take. */
 export class CycleDurations {
@@ -182,6 +194,14 @@ export function discoveryFamilies(discovery: DiscoveryFacts, unattributed: numbe
     family(DISCOVERY_LAST_SUCCESS, [[{}, (lastSuccess ?? 0) / 1000]]),
     family(DISCOVERY_ERRORS, [...errors].map(([reason, count]) => [{ reason }, count])),
     family(UNATTRIBUTED_CGROUPS, [[{}, unattributed]]),
+  ];
+}
+
+/** `loadedAt` is in milliseconds since the epoch. */
+export function webFamilies(web: { readonly lastSucceeded: boolean; readonly loadedAt: number }): Family[] {
+  return [
+    family(WEB_LAST_RELOAD_SUCCESSFUL, [[{}, Number(web.lastSucceeded)]]),
+    family(WEB_LAST_RELOAD_SUCCESS, [[{}, web.loadedAt / 1000]]),
   ];
 }
 

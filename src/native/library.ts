@@ -4,6 +4,7 @@ import { fileURLToPath } from "node:url";
 import { BPF_SYMBOLS } from "./bpf_symbols.ts";
 import { FILE_SYMBOLS } from "./files_symbols.ts";
 import { MEMORY_SYMBOLS } from "./memory_symbols.ts";
+import { WEB_SYMBOLS } from "./web_symbols.ts";
 
 /** Where `deno task build` puts the library. */
 export const LIBRARY_PATH = fileURLToPath(new URL("../../native/build/libkpod.so", import.meta.url));
@@ -12,6 +13,7 @@ const SYMBOLS = {
   ...BPF_SYMBOLS,
   ...FILE_SYMBOLS,
   ...MEMORY_SYMBOLS,
+  ...WEB_SYMBOLS,
 } as const satisfies Deno.ForeignLibraryInterface;
 
 /** The library's functions, by their C names. */

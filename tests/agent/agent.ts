@@ -74,7 +74,7 @@ export class AgentProcess implements AsyncDisposable {
   readonly #listening = Promise.withResolvers<string>();
   readonly #counters = new Map<string, number>();
   #log = "";
-  /** `http://127.0.0.1:<port>` */
+  /** `http://127.0.0.1:<port>`, or `https:` where it is that. */
   url = "";
 
   private constructor(process: Deno.ChildProcess) {
@@ -94,7 +94,7 @@ export class AgentProcess implements AsyncDisposable {
   /** Waits until a process that is the agent, or runs it, listens on 127.0.0.1; throws what it wrote if it ends. */
   static async listening(process: Deno.ChildProcess): Promise<AgentProcess> {
     const agent = new AgentProcess(process);
-    agent.url = `http://${await agent.#listening.promise}`;
+    agent.url = await agent.#listening.promise;
     return agent;
   }
 
@@ -193,8 +193,8 @@ export class AgentProcess implements AsyncDisposable {
   async #readLog(): Promise<Ended> {
     for await (const text of this.#process.stderr.pipeThrough(new TextDecoderStream())) {
       this.#log += text;
-      const address = /"address":"([^"]+)"/.exec(this.#log)?.[1];
-      if (address !== undefined) this.#listening.resolve(address);
+      const [, address, scheme] = /"address":"([^"]+)","scheme":"(\w+)"/.exec(this.#log) ?? [];
+      if (address !== undefined) this.#listening.resolve(`${scheme}://${address}`);
     }
     const { code } = await this.#process.status;
     this.#listening.reject(new Error(`The agent ended with code ${code}:\n${this.#log}`));

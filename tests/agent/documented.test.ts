@@ -14,6 +14,8 @@ const METRICS = new Map(GROUPS.flatMap(({ metrics }) => metrics).map((metric) =>
 const SOMETIMES: Readonly<Record<string, string>> = {
   kpod_bpf_program_run_seconds_total: "only while kernel.bpf_stats_enabled is on",
   kpod_bpf_program_runs_total: "only while kernel.bpf_stats_enabled is on",
+  kpod_web_config_last_reload_successful: "only with a web configuration file",
+  kpod_web_config_last_reload_success_timestamp_seconds: "only with a web configuration file",
 };
 
 Deno.test("an agent serves the documented metrics and no others, as documented", needsPrograms, async () => {

@@ -18,6 +18,12 @@ export function isOnPath(program: string): boolean {
 export interface ScrapeJob {
   readonly job_name: string;
   readonly honor_labels?: boolean;
+  readonly scheme?: "http" | "https";
+  readonly basic_auth?: { readonly username: string; readonly password: string };
+  readonly tls_config?: Readonly<Record<"ca_file" | "server_name" | "cert_file" | "key_file", string>> | {
+    readonly ca_file: string;
+    readonly server_name: string;
+  };
   readonly static_configs: readonly { readonly targets: readonly string[]; readonly labels?: Labels }[];
 }
 

@@ -81,13 +81,16 @@ Deno.test("the one program in the image is Deno: no shell, no compiler, no npm",
 
 Deno.test("the image has the agent's packages and no others, for its architecture alone", () => {
   const packages = [...Deno.readDirSync(`${ROOTFS}/app/node_modules`)].map(({ name }) => name);
-  assert.deepEqual(packages.filter((name) => !name.startsWith(".")).sort(), ["koffi", "prom-client", "zod"]);
+  assert.deepEqual(
+    packages.filter((name) => !name.startsWith(".")).sort(),
+    ["js-yaml", "koffi", "prom-client", "zod"],
+  );
   const stored = [...Deno.readDirSync(`${ROOTFS}/app/node_modules/.deno`)].map(({ name }) => name)
     .filter((name) => name.includes("@")).map((name) => name.replace(/@[^@]*$/, "")).sort();
   const architecture = { amd64: "x64", arm64: "arm64" }[imageConfig().architecture];
   assert.deepEqual(stored, [
-    ...[`@koromix+koffi-linux-${architecture}`, "@opentelemetry+api", "bintrees", "koffi"],
-    ...["prom-client", "tdigest", "zod"],
+    ...[`@koromix+koffi-linux-${architecture}`, "@opentelemetry+api", "argparse", "bintrees", "js-yaml"],
+    ...["koffi", "prom-client", "tdigest", "zod"],
   ]);
   const libraries = imageFiles().filter(({ path }) => path.endsWith(".node"));
   assert.equal(libraries.length, 1, libraries.map(({ path }) => path).join());
@@ -99,7 +102,7 @@ Deno.test("every library of the image comes with its package's copyright and ver
   const names = (directory: string) => [...Deno.readDirSync(`${ROOTFS}${directory}`)].map(({ name }) => name);
   const documented = names("/usr/share/doc").filter((name) => name !== "deno" && name !== "kpod-metrics");
   assert.deepEqual(documented.sort(), names("/var/lib/dpkg/status.d").sort());
-  for (const name of ["libc6", "libbpf1", "libelf1", "libgcc-s1", "libstdc++6", "zlib1g"]) {
+  for (const name of ["libc6", "libbpf1", "libcrypt1", "libelf1", "libgcc-s1", "libstdc++6", "zlib1g"]) {
     const status = Deno.readTextFileSync(`${ROOTFS}/var/lib/dpkg/status.d/${name}`);
     assert.match(status, new RegExp(`^Package: ${RegExp.escape(name)}\n[^]*^Version: \\d`, "m"));
   }
@@ -111,6 +114,7 @@ const COPYRIGHTS: Readonly<Record<string, RegExp>> = {
   libbpf1: /^Files: +\*\n[^]+?^License: +LGPL-2\.1 or BSD-2-Clause$/m,
   libc6:
     /Lesser General Public\s+License as published by the Free\s+Software Foundation; either\s+version 2\.1/,
+  libcrypt1: /Lesser General Public\s+License,\s+version\s+2\.1\s+\(or,\s+at\s+your\s+option,\s+any\s+later/,
   libelf1: /^Files: backends\/\*\n(?: .+\n)*? +lib\*\n[^]+?^License: LGPL-3\+ or GPL-2\+$/m,
   "libgcc-s1": RegExp(`${GCC_EXCEPTION}libgcc `, "m"),
   "libstdc++6": RegExp(`${GCC_EXCEPTION}libstdc\\+\\+-v3$`, "m"),

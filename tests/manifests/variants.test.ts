@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { dirname } from "node:path";
 import type { IDaemonSet } from "kubernetes-models/apps/v1/DaemonSet";
 import type { IDeployment } from "kubernetes-models/apps/v1/Deployment";
 import type { IVolumeMount } from "kubernetes-models/v1/VolumeMount";
@@ -21,6 +22,7 @@ import { inAgent, inPod, patched } from "./merge_patch.ts";
 import { schemaProblems } from "./schemas.ts";
 
 const MINIMAL = "minimal/patch.yaml";
+const WEB_CONFIG = "web-config/patch.yaml";
 
 interface Kustomization extends KubernetesObject {
   readonly resources?: readonly string[];
@@ -120,6 +122,30 @@ Deno.test("the patch for the profile minimal sets it, whatever the config map sa
   assert.deepEqual([config.profile, config.procRoot], ["minimal", "/proc"]);
   // What looks into the host's processes.
   assert.deepEqual(config.collectors.filter((name) => ["interface", "filesystem"].includes(name)), []);
+});
+
+Deno.test("the patch for a web configuration mounts it, and has the probes ask over TLS", () => {
+  const guarded = patched(daemonSet(), documents(WEB_CONFIG)[0]);
+  assert.deepEqual(schemaProblems(guarded), []);
+  const { startupProbe, livenessProbe, readinessProbe } = agentOf(guarded);
+  for (const probe of [startupProbe, livenessProbe, readinessProbe]) {
+    assert.equal(probe?.httpGet?.scheme, "HTTPS");
+    assert.ok(["/healthz", "/readyz"].includes(probe.httpGet.path ?? ""), "an open path");
+  }
+  const config = parseConfig(environment(guarded), {
+    arch: "aarch64",
+    programDirectory: "/app/bpf",
+    hostname: "pod",
+  });
+  const mount = mountsOf(guarded).find(({ mountPath }) => mountPath === dirname(config.webConfigFile ?? ""));
+  assert.equal(mount?.readOnly, true);
+  const volume = podOf(guarded).volumes?.find(({ name }) => name === mount.name);
+  assert.equal(volume?.projected?.sources?.length, 2);
+  const probes = { startupProbe: null, livenessProbe: null, readinessProbe: null };
+  const [rest, before] = [guarded, daemonSet()].map((set) =>
+    patched(patched(set, inAgent({ ...probes, env: null, volumeMounts: null })), inPod({ volumes: null }))
+  );
+  assert.deepEqual(rest, before);
 });
 
 Deno.test("kustomize takes just what kubectl apply does", () => {

@@ -11,8 +11,8 @@ import { simulate } from "./simulation.ts";
 
 const needsAll = { ignore: needsPrograms.ignore || !isOnPath("prometheus") };
 
-/** Only while the kernel keeps statistics. */
-const OFTEN_ABSENT = /kpod_bpf_program_run/;
+/** Only while the kernel keeps statistics, or with a web configuration. */
+const OFTEN_ABSENT = /kpod_bpf_program_run|kpod_web_config/;
 
 /** Operators that leave out what is as it should be. */
 const PICKS = / (?:[<>]|==|unless) /;

@@ -57,6 +57,7 @@ Deno.test("on a node with nothing set every value is its default", () => {
     procRoot: "/proc",
     sysRoot: "/sys",
     listen: { hostname: "0.0.0.0", port: 9090 },
+    webConfigFile: undefined,
     log: { level: "info", format: "json" },
   });
 });
@@ -143,6 +144,7 @@ const ACCEPTED: readonly (readonly [
   [{ KPOD_CGROUP_ROOT: "/host/cgroup" }, (config) => config.cgroupRoot, "/host/cgroup"],
   [{ KPOD_LISTEN_ADDRESS: "[::]:9090" }, (config) => config.listen, { hostname: "::", port: 9090 }],
   [{ KPOD_LISTEN_ADDRESS: ":8080" }, (config) => config.listen, { hostname: "0.0.0.0", port: 8080 }],
+  [{ KPOD_WEB_CONFIG_FILE: "/etc/web.yml" }, (config) => config.webConfigFile, "/etc/web.yml"],
   [{ KPOD_LISTEN_ADDRESS: "localhost:0" }, (config) => config.listen, { hostname: "localhost", port: 0 }],
   [{ KPOD_LOG_LEVEL: "debug", KPOD_LOG_FORMAT: "text" }, (config) => config.log, {
     level: "debug",

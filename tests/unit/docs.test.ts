@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import { parse } from "yaml";
 import { COLLECTOR_ENTRIES } from "../../src/collectors/list.ts";
 import { VARIABLES } from "../../src/config_variables.ts";
-import { CYCLE, DISCOVERY, PROGRAMS } from "../../src/metrics/self.ts";
+import { CYCLE, DISCOVERY, PROGRAMS, WEB } from "../../src/metrics/self.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const text = (path: string) => Deno.readTextFileSync(join(ROOT, path));
@@ -22,7 +22,13 @@ const PAGES = [
 const OTHERS: Readonly<Record<string, RegExp>> = { "docs/migration.md": /./ };
 
 const METRICS = new Set(
-  [...COLLECTOR_ENTRIES.flatMap(({ descriptors }) => descriptors), ...CYCLE, ...DISCOVERY, ...PROGRAMS]
+  [
+    ...COLLECTOR_ENTRIES.flatMap(({ descriptors }) => descriptors),
+    ...CYCLE,
+    ...DISCOVERY,
+    ...PROGRAMS,
+    ...WEB,
+  ]
     .map(({ name }) => name),
 );
 

@@ -51,6 +51,7 @@ async function examined(
     proc: procFiles.root,
     sys: sysFiles.root,
     readFile: () => enc.encode("t0ken"),
+    passwordFits: () => Promise.resolve(false),
     loadPrograms: "loadPrograms" in rest ? rest.loadPrograms : loads,
   });
   assert.equal(new Set(findings.map(({ check }) => check)).size, findings.length, "each check is made once");

@@ -1,7 +1,11 @@
 /** What the preflight says of the address to serve at. */
 import assert from "node:assert/strict";
 import { listenAddress } from "../../src/doctor/listen.ts";
+import type { Logger } from "../../src/log.ts";
 import { renderStatusPage } from "../../src/status_page.ts";
+import { listenTls } from "../../src/web/tls_listener.ts";
+import { WebGate } from "../../src/web/web_gate.ts";
+import { Authority } from "../lab/authority.ts";
 import { assertFinding } from "./doctor_files.ts";
 
 function serve(body: string) {
@@ -34,6 +38,43 @@ Deno.test("an address that an agent has is a warning, for the preflight may run 
   for (const hostname of ["127.0.0.1", "0.0.0.0"]) {
     const finding = await listenAddress({ hostname, port: server.addr.port });
     assertFinding(finding, ["warn", /taken by an agent that runs already$/, /KPOD_LISTEN_ADDRESS/]);
+  }
+});
+
+Deno.test("an agent that asks for a password is known by its name", async () => {
+  const { status, headers } = await new WebGate(
+    { headers: {}, users: new Map([["alice", "a hash"]]) },
+    () => Promise.resolve(false),
+    { warn() {} } as unknown as Logger,
+  ).admit(new Request("http://localhost/"), "127.0.0.1") ?? assert.fail("let in");
+  await using server = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen() {} },
+    () => new Response("no", { status, headers }),
+  );
+  assertFinding(await listenAddress(server.addr), ["warn", /taken by an agent that runs already$/, /./]);
+});
+
+Deno.test("over TLS an agent is known by its certificate, even if it wants one itself", async () => {
+  await using authority = await Authority.create();
+  const [own, others] = [await authority.sign("own"), await authority.sign("others")];
+  for (const clientAuth of ["NoClientCert", "RequireAndVerifyClientCert"] as const) {
+    const listener = await listenTls({ hostname: "127.0.0.1", port: 0 }, () => assert.fail("asked"), {
+      cert: own.certificate,
+      key: own.key,
+      clientCa: clientAuth === "NoClientCert" ? undefined : authority.certificate,
+      clientAuth,
+      clientNames: undefined,
+      minVersion: "TLSv1.2",
+      maxVersion: "TLSv1.3",
+    });
+    const { port } = listener.address;
+    for (const hostname of ["127.0.0.1", "0.0.0.0"]) {
+      const finding = await listenAddress({ hostname, port }, own.certificate);
+      assertFinding(finding, ["warn", /taken by an agent that runs already$/, /./]);
+    }
+    const finding = await listenAddress(listener.address, others.certificate);
+    assertFinding(finding, ["fail", /in use by another program$/, /./]);
+    await listener.shutdown();
   }
 });
 

@@ -44,14 +44,20 @@ const LAYERS: readonly {
   {
     layer: "doctor",
     files: /^src\/doctor\//,
-    imports: [/^src\/(?:cgroup|discovery|native|parse)\//, /^src\/(?:config|profiles)\.ts$/],
+    imports: [/^src\/(?:cgroup|discovery|native|parse|web)\//, /^src\/(?:config|profiles)\.ts$/],
     types: [/^src\/collectors\//, /^src\/log\.ts$/],
   },
   {
     layer: "server",
     files: /^src\/(?:server|negotiation|status_page)\.ts$/,
-    imports: [/^src\/metrics\/registry\.ts$/],
+    imports: [/^src\/metrics\/registry\.ts$/, /^src\/web\//],
     types: [/^src\/log\.ts$/],
+  },
+  {
+    layer: "web",
+    files: /^src\/web\//,
+    imports: [/^src\/nearest\.ts$/, /^src\/metrics\/self\.ts$/],
+    types: [/^src\/log\.ts$/, /^src\/metrics\/family\.ts$/],
   },
   {
     layer: "agent",
@@ -67,6 +73,7 @@ const PACKAGES: Readonly<Record<string, RegExp>> = {
   "prom-client": /^src\/metrics\/registry\.ts$/,
   "prom-client/lib/registry.js": /^src\/metrics\/registry\.ts$/,
   koffi: /^src\/native\/records\.ts$/,
+  "js-yaml": /^src\/web\/web_config\.ts$/,
   zod: /^src\/(?:config\w*|discovery\/pod)\.ts$/,
 };
 
@@ -114,18 +121,32 @@ function lstat(path: string): Deno.FileInfo | undefined {
   }
 }
 
+/** What is loaded with a module whatever happens: files and packages. */
+function loadedWith(file: string, loaded = new Set<string>()): Set<string> {
+  if (loaded.has(file)) return loaded;
+  loaded.add(file);
+  if (!file.endsWith(".ts")) return loaded;
+  for (const { to, isType, isDynamic } of importsOf(file)) if (!isType && !isDynamic) loadedWith(to, loaded);
+  return loaded;
+}
+
 function textOf(path: string): string {
   return Deno.readTextFileSync(join(ROOT, path));
 }
 
 /** Everything a file imports: a path from the root of the project, or a bare specifier. */
-function importsOf(file: string): { to: string; isType: boolean }[] {
+function importsOf(file: string): { to: string; isType: boolean; isDynamic: boolean }[] {
   const statements = textOf(file).matchAll(
     /^(import|export)\s(type\s)?(?:[^"';]*?\sfrom\s)?"([^"]+)"|\bimport\("([^"]+)"\)/gm,
   );
   return [...statements].map(([, , type, from, dynamic]) => {
     const to = from ?? dynamic ?? "";
-    return { to: to.startsWith(".") ? join(dirname(file), to) : to, isType: type !== undefined };
+    const isType = type !== undefined;
+    return {
+      to: to.startsWith(".") ? join(dirname(file), to) : to,
+      isType,
+      isDynamic: dynamic !== undefined,
+    };
   });
 }
 
@@ -157,6 +178,18 @@ for (const { layer, files, imports = [], types = [] } of LAYERS) {
     }
   });
 }
+
+Deno.test("what only a web configuration file needs is loaded with that alone", () => {
+  const always = loadedWith("mod.ts");
+  assert.ok(always.has("src/web/plain_listener.ts") && always.has("zod"), [...always].join());
+  const guarded = loadedWith("src/web/guarded_web.ts");
+  for (
+    const path of ["js-yaml", "src/web/tls_listener.ts", "src/web/web_gate.ts", "src/web/guarded_web.ts"]
+  ) {
+    assert.ok(guarded.has(path), path);
+    assert.ok(!always.has(path), path);
+  }
+});
 
 Deno.test("only the entry knows both the agent and the server", () => {
   const knowing = SOURCES.filter((file) => {

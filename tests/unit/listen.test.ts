@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import type { Logger } from "../../src/log.ts";
-import { serve, type ServerDependencies } from "../../src/server.ts";
+import { serve as serveBy, type ServerDependencies } from "../../src/server.ts";
+import type { ListenAddress } from "../../src/web/listener.ts";
+import { listenPlain } from "../../src/web/plain_listener.ts";
 
 const LOOPBACK = { hostname: "127.0.0.1", port: 0 };
 const SILENT: Logger = { debug() {}, info() {}, warn() {}, error() {} };
@@ -16,8 +18,15 @@ function agent(metrics: ServerDependencies["metrics"] = () => Promise.resolve("u
   };
 }
 
+async function serve(deps: ServerDependencies, address: ListenAddress, closeGraceMs?: number) {
+  return await serveBy(deps, address, {
+    listen: (at, answer) => Promise.try(() => listenPlain(at, answer, SILENT)),
+    ...(closeGraceMs === undefined ? {} : { closeGraceMs }),
+  });
+}
+
 /** Sends `request` as it stands and returns all the server answers until it closes the connection. */
-async function exchange(address: Deno.NetAddr, request: string): Promise<string> {
+async function exchange(address: ListenAddress, request: string): Promise<string> {
   const connection = await Deno.connect({ hostname: address.hostname, port: address.port });
   await connection.write(new TextEncoder().encode(request));
   return await new Response(connection.readable).text();
@@ -35,7 +44,7 @@ const ipv6 = (() => {
 
 for (const hostname of ["127.0.0.1", "localhost", ...(ipv6 ? ["::1", "[::1]"] : [])]) {
   Deno.test(`a scrape of ${hostname} is answered over HTTP`, async () => {
-    const server = serve(agent(), { hostname, port: 0 });
+    const server = await serve(agent(), { hostname, port: 0 });
     const host = hostname.includes("::") ? "[::1]" : hostname;
     const response = await fetch(`http://${host}:${server.address.port}/metrics`);
     assert.equal(await response.text(), "up 1\n");
@@ -45,7 +54,7 @@ for (const hostname of ["127.0.0.1", "localhost", ...(ipv6 ? ["::1", "[::1]"] : 
 }
 
 Deno.test("HEAD keeps the length of the body it leaves out", async () => {
-  const server = serve(agent(), LOOPBACK);
+  const server = await serve(agent(), LOOPBACK);
   const answer = await exchange(
     server.address,
     "HEAD /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
@@ -64,7 +73,7 @@ for (
   ] as const
 ) {
   Deno.test(`${what} is answered, and the server goes on`, async () => {
-    const server = serve(agent(), LOOPBACK);
+    const server = await serve(agent(), LOOPBACK);
     const answer = await exchange(
       server.address,
       `${line} HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`,
@@ -79,7 +88,7 @@ for (
 Deno.test("close lets a running request finish, and accepts no other", async () => {
   const started = Promise.withResolvers<void>();
   const text = Promise.withResolvers<string>();
-  const server = serve(
+  const server = await serve(
     agent(() => {
       started.resolve();
       return text.promise;
@@ -97,7 +106,7 @@ Deno.test("close lets a running request finish, and accepts no other", async () 
 
 Deno.test("close drops a request that does not finish within the grace", async () => {
   const started = Promise.withResolvers<void>();
-  const server = serve(
+  const server = await serve(
     agent(() => {
       started.resolve();
       return new Promise(() => {});
@@ -116,7 +125,7 @@ Deno.test({
   name: "close does not wait for a client that does not read its answer",
   sanitizeOps: false, // the answer stays half written until the client is gone
   async fn() {
-    const server = serve(agent(() => Promise.resolve("x".repeat(50_000_000))), LOOPBACK, 10);
+    const server = await serve(agent(() => Promise.resolve("x".repeat(50_000_000))), LOOPBACK, 10);
     const connection = await Deno.connect({ hostname: "127.0.0.1", port: server.address.port });
     await connection.write(new TextEncoder().encode("GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"));
     assert.ok(await connection.read(new Uint8Array(16)));
@@ -126,7 +135,7 @@ Deno.test({
 });
 
 Deno.test("close does not wait for an idle connection, and can be called twice", async () => {
-  const server = serve(agent(), LOOPBACK, 60_000);
+  const server = await serve(agent(), LOOPBACK, 60_000);
   const connection = await Deno.connect({ hostname: "127.0.0.1", port: server.address.port });
   await connection.write(new TextEncoder().encode("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"));
   assert.ok(await connection.read(new Uint8Array(1024)));
@@ -135,9 +144,9 @@ Deno.test("close does not wait for an idle connection, and can be called twice",
 });
 
 Deno.test("a port in use is an error that says what to do", async () => {
-  const server = serve(agent(), LOOPBACK);
+  const server = await serve(agent(), LOOPBACK);
   const { port } = server.address;
-  assert.throws(() => serve(agent(), { hostname: "127.0.0.1", port }), {
+  await assert.rejects(serve(agent(), { hostname: "127.0.0.1", port }), {
     message: `Cannot listen on 127.0.0.1:${port}: address already in use; ` +
       "set KPOD_LISTEN_ADDRESS to a free port, or stop what listens there",
   });
@@ -148,17 +157,17 @@ Deno.test({
   name: "an IPv6 address is written with brackets in an error",
   ignore: !ipv6,
   async fn() {
-    const server = serve(agent(), { hostname: "::1", port: 0 });
+    const server = await serve(agent(), { hostname: "::1", port: 0 });
     const { port } = server.address;
-    assert.throws(() => serve(agent(), { hostname: "[::1]", port }), {
+    await assert.rejects(serve(agent(), { hostname: "[::1]", port }), {
       message: new RegExp(`^Cannot listen on \\[::1\\]:${port}: address already in use`),
     });
     await server.close();
   },
 });
 
-Deno.test("an address of another host is an error that says what to do", () => {
-  assert.throws(() => serve(agent(), { hostname: "192.0.2.1", port: 9090 }), {
+Deno.test("an address of another host is an error that says what to do", async () => {
+  await assert.rejects(serve(agent(), { hostname: "192.0.2.1", port: 9090 }), {
     message: "Cannot listen on 192.0.2.1:9090: this host has no such address; " +
       "set KPOD_LISTEN_ADDRESS to one it has",
   });
@@ -167,8 +176,8 @@ Deno.test("an address of another host is an error that says what to do", () => {
 Deno.test({
   name: "an address Deno was not allowed is an error that says what to do",
   permissions: { net: false },
-  fn() {
-    assert.throws(() => serve(agent(), { hostname: "0.0.0.0", port: 9090 }), {
+  async fn() {
+    await assert.rejects(serve(agent(), { hostname: "0.0.0.0", port: 9090 }), {
       message:
         /^Cannot listen on 0\.0\.0\.0:9090: Deno was not allowed to; run with --allow-net .*KPOD_LISTEN_ADDRESS/,
     });

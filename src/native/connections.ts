@@ -1,0 +1,78 @@
+/** The TCP connections of this process, which the runtime keeps to itself. */
+
+import { checked } from "./error.ts";
+import type { HostRoot } from "./host_files.ts";
+import { openLibrary } from "./library.ts";
+import { GrowingBuffer } from "./memory.ts";
+
+/** A connection as it is just now. */
+export interface Connection {
+  /** No other connection ever has it. */
+  readonly id: bigint;
+  readonly descriptor: number;
+  /** Bytes since it began. */
+  readonly received: number;
+  /** Bytes sent that the other end has confirmed. */
+  readonly acknowledged: number;
+  /** Bytes that are still to be sent or confirmed. */
+  readonly unacknowledged: number;
+  /** Since the last byte in either direction. */
+  readonly quietMs: number;
+  /** Port of the other end; 0 once that is gone. */
+  readonly peerPort: number;
+}
+
+/** `struct kpod_connection` of `native/kpod_web.h`. */
+const RECORD_BYTES = 40;
+
+const buffer = new GrowingBuffer();
+
+/**
+ * The connections whose own port is this, listening sockets left out.
+ *
+ * @throws {NativeError} if the process may not look at itself.
+ */
+export function connectionsOn(port: number): Connection[] {
+  const bytes = buffer.fill(
+    (bytes, capacity) => openLibrary().kpod_connections(port, bytes, capacity),
+    () => `list the connections of port ${port}`,
+  );
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return Array.from(
+    { length: bytes.length / RECORD_BYTES },
+    (_, index) => record(view, index * RECORD_BYTES),
+  );
+}
+
+function record(view: DataView, at: number): Connection {
+  return {
+    id: view.getBigUint64(at, true),
+    received: Number(view.getBigUint64(at + 8, true)),
+    acknowledged: Number(view.getBigUint64(at + 16, true)),
+    descriptor: view.getUint32(at + 24, true),
+    unacknowledged: view.getUint32(at + 28, true),
+    quietMs: view.getUint32(at + 32, true),
+    peerPort: view.getUint32(at + 36, true),
+  };
+}
+
+/** How many TCP sockets there are in the process's network namespace, by its procfs. */
+export function tcpSockets(proc: Pick<HostRoot, "readText">): number {
+  const [v4, v6] = ["sockstat", "sockstat6"].map((name) => {
+    try {
+      return Number(/^TCP6?: inuse (\d+)/m.exec(proc.readText(`self/net/${name}`))?.[1]);
+    } catch {
+      // There is no IPv6, or else no knowing.
+      return name === "sockstat6" ? 0 : NaN;
+    }
+  });
+  const sum = (v4 ?? NaN) + (v6 ?? NaN);
+  return Number.isNaN(sum) ? Infinity : sum;
+}
+
+/** Breaks a connection off, as if its other end were gone; one that has ended since is let be. */
+export function dropConnection({ descriptor, id }: Pick<Connection, "descriptor" | "id">): void {
+  const ENOENT = -2;
+  const result = openLibrary().kpod_connection_drop(descriptor, id);
+  if (result !== ENOENT) checked(result, () => `drop connection ${id}`);
+}
