@@ -12,7 +12,7 @@ Deno.test(
     const { code, stderr } = await new Deno.Command("setpriv", {
       args: [
         ...["--bounding-set", "-all,+bpf,+perfmon", "--inh-caps", "-all"],
-        ...[Deno.execPath(), "run", "--allow-all", OWN_OBJECT, "absent", "look_for_type"],
+        ...[Deno.execPath(), "run", "--cached-only", "--allow-all", OWN_OBJECT, "absent", "look_for_type"],
       ],
     }).output();
     assert.deepEqual([new TextDecoder().decode(stderr), code], ["", 0]);

@@ -59,7 +59,7 @@ for (
 ) {
   Deno.test(`programs that are not preempted ${title}`, needsTracefs, async () => {
     const { output } = await withTracing(tracing, [
-      ...["run", "--allow-all", "tests/kernel/load_states.ts", "bpf", kernel],
+      ...["run", "--cached-only", "--allow-all", "tests/kernel/load_states.ts", "bpf", kernel],
     ]);
     const states: States = JSON.parse(output);
     assert.deepEqual(states.filter(({ state }) => state !== "attached"), []);
@@ -89,7 +89,7 @@ for (
   Deno.test(`all of ${file} holds by ${program}`, needsTracefs, async () => {
     const { code, output } = await withTracing(
       "tracefs",
-      ["test", "--no-check", "--allow-all", `tests/kernel/${file}`],
+      ["test", "--no-check", "--cached-only", "--allow-all", `tests/kernel/${file}`],
       program,
     );
     assert.equal(code, 0, output);

@@ -49,15 +49,21 @@ export function tcpCounter(pid: number, name: string): number {
 }
 
 /**
- * Waits until every thread of a process sleeps, as it does between an answer and the next line: only then
- * do the counts include the switch that put it to sleep. Throws after five seconds.
+ * Waits until every thread of a process sleeps, as it does between an answer and the next line, and has left its CPU,
+ * which it does a moment after it is said to sleep: only then do the counts include the switch that put it to sleep.
+ * Throws after five seconds.
  */
 export async function settled(pid: number): Promise<void> {
   const deadline = performance.now() + SETTLE_LIMIT_MS;
-  while (taskFiles(pid, "stat").some((stat) => statFields(stat)[0] !== "S")) {
+  while (!isSettled(pid)) {
     if (performance.now() > deadline) throw new Error(`Cannot wait for process ${pid}: it goes on running`);
     await new Promise((resolve) => setTimeout(resolve, 1));
   }
+}
+
+function isSettled(pid: number): boolean {
+  return taskFiles(pid, "stat").every((stat) => statFields(stat)[0] === "S") &&
+    taskFiles(pid, "syscall").every((call) => call.trim() !== "running");
 }
 
 /** The fields after the name, which may itself hold blanks and parentheses: state is the first. */
