@@ -13,8 +13,8 @@ export type { StatusPage };
 
 /** What the server needs from the rest of the agent. */
 export interface ServerDependencies {
-  /** Exposition text, not older than a scrape may expect. Rejects only on a bug. */
-  metrics(format: ExpositionFormat): Promise<string>;
+  /** Exposition text, in UTF-8 where it is bytes, not older than a scrape may expect. Rejects only on a bug. */
+  metrics(format: ExpositionFormat): Promise<string | Uint8Array<ArrayBuffer>>;
   /** Whether the agent can answer a scrape, and if not, why, one line each. */
   readiness(): { readonly ready: boolean; readonly reasons: readonly string[] };
   status(): StatusPage;

@@ -1,4 +1,11 @@
 /** Reads exposition text and says what is wrong with it. For tests. */
+import type { Family } from "../src/metrics/family.ts";
+import { type ExpositionFormat, renderFamilies } from "../src/metrics/registry.ts";
+
+/** The exposition as text. */
+export async function rendered(families: readonly Family[], format: ExpositionFormat): Promise<string> {
+  return new TextDecoder().decode(await renderFamilies(families, format));
+}
 
 /** One line of exposition that carries a value. */
 export interface SeriesLine {

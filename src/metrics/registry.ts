@@ -8,7 +8,8 @@ import type {
 } from "prom-client";
 // By itself: the whole package also loads a cluster's workers, an HTTP client and timers, 7 MB of them.
 import RegistryModule from "prom-client/lib/registry.js";
-import type { Family, HistogramFamily, Labels, SimpleFamily } from "./family.ts";
+import { TextBytes } from "./text_bytes.ts";
+import type { Family, HistogramFamily, HistogramSample, Labels, Sample } from "./family.ts";
 
 const Registry: typeof RegistryClass = RegistryModule;
 
@@ -38,10 +39,24 @@ interface RenderedMetric {
   get(): Promise<{ name: string; help: string; type: Family["type"]; values: Line[] }>;
 }
 
+/** A metric whose samples are had some at a time: each `get()` has those that follow the last ones. */
+interface MetricInPieces extends RenderedMetric {
+  readonly pieces: number;
+}
+
 const NO_LABELS: Labels = Object.freeze({});
 
 /**
- * Returns the exposition of `families`, they and their samples in the order given. A family without samples
+ * About as many lines are rendered at a time: what is made of more on the way lives long enough to be copied by the
+ * collector of garbage, and takes more memory than all else that the agent holds.
+ */
+const LINES_AT_A_TIME = 64;
+
+/** Of the text before; the next is about as long. */
+let length = 0;
+
+/**
+ * Returns the exposition of `families` in UTF-8, they and their samples in the order given. A family without samples
  * is left out. In OpenMetrics a counter family is named without `_total`, its samples with it.
  *
  * @throws {Error} If two families have the same name.
@@ -49,42 +64,70 @@ const NO_LABELS: Labels = Object.freeze({});
 export async function renderFamilies(
   families: readonly Family[],
   format: ExpositionFormat,
-): Promise<string> {
+): Promise<Uint8Array<ArrayBuffer>> {
   const registry = new Registry<PrometheusContentType | OpenMetricsContentType>();
   registry.setContentType(CONTENT_TYPES[format]);
-  const metrics = families.filter((family) => family.samples.length > 0)
-    .map((family) => renderedMetric(family, format));
-  // Its types know only its own classes, which keep every series; rendering asks no more than this.
-  for (const metric of metrics) registry.registerMetric(metric as unknown as Metric);
-  const texts: string[] = [];
-  // One after the other: all at once, what is made on the way takes more memory than all else that the agent holds.
-  for (const { name } of metrics) texts.push(await registry.getSingleMetricAsString(name));
-  if (format === "openmetrics") return [...texts, "# EOF\n"].join("\n");
-  return texts.map((text) => `${text}\n`).join("\n");
+  const out = new TextBytes(length);
+  for (const family of families) {
+    if (family.samples.length === 0) continue;
+    // In the older format an empty line is between two families.
+    if (format === "prometheus" && out.written.length > 0) out.write("\n");
+    await renderFamily(family, format, registry, out);
+  }
+  if (format === "openmetrics") out.write("# EOF\n");
+  length = out.written.length;
+  return out.written;
 }
 
-function renderedMetric(family: Family, format: ExpositionFormat): RenderedMetric {
-  const { type } = family;
+async function renderFamily(
+  family: Family,
+  format: ExpositionFormat,
+  registry: RegistryClass<PrometheusContentType | OpenMetricsContentType>,
+  out: TextBytes,
+): Promise<void> {
+  const metric = metricInPieces(family, format);
+  // Its types know only its own classes, which keep every series; rendering asks no more than this.
+  registry.registerMetric(metric as unknown as Metric);
+  for (let piece = 0; piece < metric.pieces; piece++) {
+    const text = await registry.getSingleMetricAsString(metric.name);
+    out.write(piece === 0 ? text : withoutHeader(text));
+    out.write("\n");
+  }
+}
+
+/** Without the lines of HELP and TYPE. */
+function withoutHeader(text: string): string {
+  return text.slice(text.indexOf("\n", text.indexOf("\n") + 1) + 1);
+}
+
+function metricInPieces(family: Family, format: ExpositionFormat): MetricInPieces {
+  const { type, samples } = family;
   // OpenMetrics wants quotes in HELP escaped, which prom-client does not do and would not let through.
   const help = format === "openmetrics" ? family.help.replaceAll('"', "'") : family.help;
   // prom-client puts it back behind the samples' names.
   const name = format === "openmetrics" && type === "counter"
     ? family.name.replace(/_total$/, "")
     : family.name;
+  const atATime = type === "histogram" ? Math.ceil(LINES_AT_A_TIME / family.bounds.length) : LINES_AT_A_TIME;
+  let next = 0;
   return {
     name,
+    pieces: Math.ceil(samples.length / atATime),
     get() {
-      const values = type === "histogram" ? histogramLines(family) : simpleLines(family);
+      const [from, to] = [next, next += atATime];
+      const values = type === "histogram"
+        ? histogramLines(family, family.samples.slice(from, to))
+        : simpleLines(family.samples.slice(from, to));
       return Promise.resolve({ name, help, type, values });
     },
   };
 }
 
-function simpleLines(family: SimpleFamily): Line[] {
-  return family.samples.map(({ labels, value }) => ({ value, labels: NO_LABELS, sharedLabels: labels }));
+function simpleLines(samples: readonly Sample[]): Line[] {
+  return samples.map(({ labels, value }) => ({ value, labels: NO_LABELS, sharedLabels: labels }));
 }
 
-function histogramLines(family: HistogramFamily): Line[] {
+function histogramLines(family: HistogramFamily, samples: readonly HistogramSample[]): Line[] {
   const names = {
     bucket: `${family.name}_bucket`,
     sum: `${family.name}_sum`,
@@ -92,7 +135,7 @@ function histogramLines(family: HistogramFamily): Line[] {
   };
   const bounds = family.bounds.map((bound) => ({ le: formatBound(bound) }));
   const lines: Line[] = [];
-  for (const { labels: sharedLabels, buckets, sum } of family.samples) {
+  for (const { labels: sharedLabels, buckets, sum } of samples) {
     bounds.forEach((labels, i) =>
       lines.push({ metricName: names.bucket, labels, sharedLabels, value: buckets[i] ?? 0 })
     );

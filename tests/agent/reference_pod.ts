@@ -5,7 +5,7 @@ import { type Config, parseConfig } from "../../src/config.ts";
 import type { Pod } from "../../src/discovery/pod.ts";
 import { createLogger } from "../../src/log.ts";
 import { SLOTS } from "../../src/metrics/histogram.ts";
-import { renderFamilies } from "../../src/metrics/registry.ts";
+import { rendered } from "../exposition.ts";
 import { HostRoot } from "../../src/native/host_files.ts";
 import { filesystemSize } from "../unit/filesystem_size.ts";
 import { FakeKernel } from "../unit/fake_kernel.ts";
@@ -80,7 +80,7 @@ export async function referencePod(profile: Config["profile"]): Promise<string> 
     log,
   );
   cleanup.defer(() => agent.stop());
-  const text = await renderFamilies((await agent.snapshot()).families, "prometheus");
+  const text = await rendered((await agent.snapshot()).families, "prometheus");
   const families = text.trimEnd().split("\n\n").filter((family) => family.includes(`pod="${POD.name}"`));
   return `${families.join("\n\n")}\n`;
 }

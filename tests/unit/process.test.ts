@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import process from "node:process";
 import { processFamilies, type ProcessFiles } from "../../src/metrics/process.ts";
-import { renderFamilies } from "../../src/metrics/registry.ts";
-import { openMetricsErrors } from "../exposition.ts";
+import { openMetricsErrors, rendered } from "../exposition.ts";
 
 const FILES: ProcessFiles = {
   stat: "4242 (a) b (c d)) S 1 4242 4242 0 -1 4194304 9000 0 12 0 150 25 7 8 20 0 11 0 30050 52428800 " +
@@ -82,7 +81,7 @@ Deno.test("process metrics agree with what the runtime says about this process",
   assert.ok(value("process_virtual_memory_bytes") > rss);
   const open = (await Array.fromAsync(Deno.readDir("/proc/self/fd"))).length;
   assert.ok(value("process_max_fds") >= open);
-  assert.deepEqual(openMetricsErrors(await renderFamilies(families, "openmetrics")), []);
+  assert.deepEqual(openMetricsErrors(await rendered(families, "openmetrics")), []);
 });
 
 Deno.test("a process's start time is when it was started", async () => {

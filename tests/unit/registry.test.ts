@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import type { Family } from "../../src/metrics/family.ts";
 import { cumulativeBuckets, histogramBounds, SLOTS } from "../../src/metrics/histogram.ts";
-import { type ExpositionFormat, renderFamilies } from "../../src/metrics/registry.ts";
-import { openMetricsErrors, seriesLines } from "../exposition.ts";
+import type { ExpositionFormat } from "../../src/metrics/registry.ts";
+import { openMetricsErrors, rendered, seriesLines } from "../exposition.ts";
 
 const FORMATS: readonly ExpositionFormat[] = ["prometheus", "openmetrics"];
 const POD = { namespace: "shop", pod: "web-0", container: "app", node: "node1" };
@@ -32,7 +32,7 @@ const SAMPLE_SET: readonly Family[] = [
 
 for (const format of FORMATS) {
   Deno.test(`every label and value survives the ${format} format, in the order given`, async () => {
-    const lines = seriesLines(await renderFamilies(SAMPLE_SET, format));
+    const lines = seriesLines(await rendered(SAMPLE_SET, format));
     const simple = lines.filter(({ name }) => !name.startsWith("kpod_cpu"));
     assert.deepEqual(simple, [
       {
@@ -53,7 +53,7 @@ for (const format of FORMATS) {
       bounds: [2 ** -20, 2 ** -14, 2 ** -13, 0.25, 4, 1e6, Infinity],
       samples: [{ labels: { pod: "a" }, buckets: [0, 1, 1, 2, 3, 4, 7], sum: 123.5 }],
     };
-    const text = await renderFamilies([family], format);
+    const text = await rendered([family], format);
     assert.deepEqual(text.split("\n").slice(0, 11), [
       "# HELP kpod_wait_seconds Waiting.",
       "# TYPE kpod_wait_seconds histogram",
@@ -70,38 +70,70 @@ for (const format of FORMATS) {
   });
 
   Deno.test(`a family without samples leaves nothing in the ${format} format`, async () => {
-    assert.doesNotMatch(await renderFamilies(SAMPLE_SET, format), /kpod_absent/);
+    assert.doesNotMatch(await rendered(SAMPLE_SET, format), /kpod_absent/);
     const nothing = format === "openmetrics" ? "# EOF\n" : "";
-    assert.equal(await renderFamilies(SAMPLE_SET.slice(-1), format), nothing);
-    assert.equal(await renderFamilies([], format), nothing);
+    assert.equal(await rendered(SAMPLE_SET.slice(-1), format), nothing);
+    assert.equal(await rendered([], format), nothing);
   });
 
   Deno.test(`two families of one name are refused in the ${format} format`, async () => {
     const [family] = SAMPLE_SET;
     assert.ok(family);
     await assert.rejects(
-      renderFamilies([family, { ...family }], format),
+      rendered([family, { ...family }], format),
       /kpod_cpu_runqueue_latency_seconds/,
     );
   });
 
+  Deno.test(`of many samples each is there once, in order, in the ${format} format`, async () => {
+    const numbers = Array.from({ length: 1_000 }, (_, number) => number);
+    const labels = numbers.map((number) => ({ number: `${number} µ` }));
+    const histogram: Family = {
+      type: "histogram",
+      name: "kpod_wait_seconds",
+      help: "Waiting.",
+      bounds: [1, 2, Infinity],
+      samples: numbers.map((number, index) => ({
+        labels: labels[index] ?? {},
+        buckets: [number, number, number],
+        sum: number,
+      })),
+    };
+    const gauge: Family = {
+      type: "gauge",
+      name: "kpod_gauge",
+      help: "Gauge.",
+      samples: numbers.map((value, index) => ({ labels: labels[index] ?? {}, value })),
+    };
+    const text = await rendered([histogram, gauge], format);
+    assert.equal(text.match(/^# (?!EOF)/gm)?.length, 4);
+    const lines = seriesLines(text);
+    for (
+      const [name, each] of [["kpod_wait_seconds_bucket", 3], ["kpod_wait_seconds_sum", 1], ["kpod_gauge", 1]]
+    ) {
+      const own = lines.filter((line) => line.name === name);
+      assert.deepEqual(own.map(({ value }) => value), numbers.flatMap((number) => Array(each).fill(number)));
+      assert.ok(own.every((line) => line.labels.some(([, value]) => value === `${line.value} µ`)), `${name}`);
+    }
+  });
+
   Deno.test(`families are not changed by rendering them in the ${format} format`, async () => {
     const before = structuredClone(SAMPLE_SET);
-    await renderFamilies(SAMPLE_SET, format);
+    await rendered(SAMPLE_SET, format);
     assert.deepEqual(SAMPLE_SET, before);
   });
 }
 
 Deno.test("OpenMetrics names a counter family without _total, the text format with it", async () => {
   const types = async (format: ExpositionFormat) =>
-    (await renderFamilies(SAMPLE_SET, format)).match(/^# TYPE .* counter$/gm);
+    (await rendered(SAMPLE_SET, format)).match(/^# TYPE .* counter$/gm);
   assert.deepEqual(await types("prometheus"), ["# TYPE kpod_disk_read_bytes_total counter"]);
   assert.deepEqual(await types("openmetrics"), ["# TYPE kpod_disk_read_bytes counter"]);
 });
 
 Deno.test("the OpenMetrics exposition keeps the rules of OpenMetrics", async () => {
-  assert.deepEqual(openMetricsErrors(await renderFamilies(SAMPLE_SET, "openmetrics")), []);
-  assert.deepEqual(openMetricsErrors(await renderFamilies([], "openmetrics")), []);
+  assert.deepEqual(openMetricsErrors(await rendered(SAMPLE_SET, "openmetrics")), []);
+  assert.deepEqual(openMetricsErrors(await rendered([], "openmetrics")), []);
 });
 
 /** Whether Debian's `prometheus` package, or another source of promtool, is installed. */
@@ -117,7 +149,7 @@ Deno.test({
   name: "promtool finds nothing wrong with the text format",
   ignore: !promtool,
   async fn() {
-    const text = await renderFamilies(SAMPLE_SET, "prometheus");
+    const text = await rendered(SAMPLE_SET, "prometheus");
     const child = new Deno.Command("promtool", {
       args: ["check", "metrics"],
       stdin: "piped",

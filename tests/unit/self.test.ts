@@ -1,7 +1,7 @@
 /** What the agent says about itself. */
 import assert from "node:assert/strict";
 import type { Family } from "../../src/metrics/family.ts";
-import { renderFamilies } from "../../src/metrics/registry.ts";
+import { rendered } from "../exposition.ts";
 import {
   buildFamilies,
   collectorFamilies,
@@ -13,7 +13,7 @@ import {
 
 /** The samples' lines of the exposition. */
 async function lines(families: readonly Family[]): Promise<string[]> {
-  return (await renderFamilies(families, "prometheus")).split("\n").filter((line) => /^[^#]/.test(line));
+  return (await rendered(families, "prometheus")).split("\n").filter((line) => /^[^#]/.test(line));
 }
 
 Deno.test("an observation is in every bucket whose bound it does not exceed", () => {
