@@ -30,6 +30,7 @@ static inline struct bpf_map *find_map(struct kpod_bpf *object, const char *name
 }
 
 /* For libbpf_set_print(): keeps warnings for kpod_log_take(). */
-int keep_log_line(enum libbpf_print_level level, const char *format, va_list arguments);
+int keep_log_line(enum libbpf_print_level level, const char *format, va_list arguments)
+    __attribute__((format(printf, 2, 0)));
 
 #endif

@@ -6,17 +6,19 @@
  */
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { BPF_FLAGS } from "./flags.ts";
+import { BPF_FLAGS, C_FLAGS, hardeningFlags } from "./flags.ts";
 import { BUILD_TOOLS, ensureTools } from "./tools.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const OBJECTS = ["cpu_sched", "net", "mem", "syscall"].map((name) => `bpf/${name}.bpf.o`);
 const LAYOUTS = "src/native/layouts.gen.ts";
-const C_FLAGS = ["-std=gnu11", "-g", "-O2", "-Wall", "-Wextra", "-Werror", "-pthread"];
 
 const { values: { target: architecture, sysroot = "", output } } = parseArgs({
   options: { target: { type: "string" }, sysroot: { type: "string" }, output: { type: "string" } },
 });
+/** What else decides how C is compiled. */
+const FLAGS = "native/flags.ts";
+const MACHINE = architecture ?? Deno.build.arch;
 const COMPILER = architecture === undefined ? "gcc" : `${architecture}-linux-gnu-gcc`;
 const LIBBPF = architecture === undefined
   ? ["-lbpf"]
@@ -28,9 +30,10 @@ for (const object of OBJECTS) await makeObject(object, object.replace(/o$/, "c")
 for (const source of sources("tests/kernel", ".bpf.c")) {
   await makeObject(source.replace(/(\w+\.bpf\.)c$/, "build/$1o"), source);
 }
-await make("native/build/libkpod.so", [...sources("native", ".c"), ...sources("native", ".h")], [
+await make("native/build/libkpod.so", [FLAGS, ...sources("native", ".c"), ...sources("native", ".h")], [
   COMPILER,
   ...C_FLAGS,
+  ...hardeningFlags(MACHINE),
   "-fPIC",
   "-shared",
   "-fvisibility=hidden",
@@ -41,9 +44,10 @@ await make("native/build/libkpod.so", [...sources("native", ".c"), ...sources("n
 ]);
 const workload = sources("tests/lab", ".c");
 if (workload.length > 0) {
-  await make("tests/lab/build/workload", [...workload, ...sources("tests/lab/workload", ".h")], [
+  await make("tests/lab/build/workload", [FLAGS, ...workload, ...sources("tests/lab/workload", ".h")], [
     COMPILER,
     ...C_FLAGS,
+    "-O2",
     ...workload,
   ]);
 }
@@ -67,10 +71,10 @@ function entries(directory: string): Deno.DirEntry[] {
 }
 
 async function makeObject(object: string, source: string): Promise<void> {
-  await make(object, [source, ...sources("bpf", ".h")], [
+  await make(object, [FLAGS, source, ...sources("bpf", ".h")], [
     "clang",
     ...BPF_FLAGS,
-    `-D__TARGET_ARCH_${(architecture ?? Deno.build.arch) === "aarch64" ? "arm64" : "x86"}`,
+    `-D__TARGET_ARCH_${MACHINE === "aarch64" ? "arm64" : "x86"}`,
     ...["-I", "bpf"],
     "-c",
     source,

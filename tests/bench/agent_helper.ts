@@ -1,10 +1,10 @@
 /** The programs in C beside this file: compiled when they are used first, and driven line by line. */
 import { fileURLToPath } from "node:url";
+import { C_FLAGS } from "../../native/flags.ts";
 import { BUILD_TOOLS, ensureTools } from "../../native/tools.ts";
 
-const FLAGS = ["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror"]
-  // Not all of them use all of line.h, and paths that do not fit do not exist.
-  .concat("-Wno-unused-function", "-Wno-format-truncation");
+// Not all of them use all of line.h, and paths that do not fit do not exist.
+const FLAGS = [...C_FLAGS, "-O2", "-Wno-unused-function", "-Wno-format-truncation"];
 
 /** Where the benchmarks put what they compile and copy. */
 export const BUILD = fileURLToPath(new URL("../build/bench", import.meta.url));

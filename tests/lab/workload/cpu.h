@@ -10,7 +10,7 @@ static struct {
 	int threads;
 	int pipe[MAX_THREADS][2];
 	int done[2];
-} ring;
+} token_ring;
 
 /*
  * Passes a token on until it has run out. Who waits for it blocks in read, so each pass is a
@@ -19,11 +19,11 @@ static struct {
  */
 static void *pass_on(void *argument)
 {
-	int own = (int)(intptr_t)argument, next = (own + 1) % ring.threads;
+	int own = (int)(intptr_t)argument, next = (own + 1) % token_ring.threads;
 	uint64_t left;
 
-	while (read(ring.pipe[own][0], &left, sizeof(left)) == sizeof(left)) {
-		int to = left ? ring.pipe[next][1] : ring.done[1];
+	while (read(token_ring.pipe[own][0], &left, sizeof(left)) == sizeof(left)) {
+		int to = left ? token_ring.pipe[next][1] : token_ring.done[1];
 
 		left -= left > 0;
 		if (write(to, &left, sizeof(left)) != sizeof(left))
@@ -36,15 +36,15 @@ static int switch_command(int argc, char **argv)
 {
 	struct command_line line;
 
-	ring.threads = argc > 1 ? atoi(argv[1]) : 2;
-	if (ring.threads < 1 || ring.threads > MAX_THREADS)
-		die("Cannot use %d threads; give 1 to %d", ring.threads, MAX_THREADS);
-	if (pipe(ring.done))
+	token_ring.threads = argc > 1 ? atoi(argv[1]) : 2;
+	if (token_ring.threads < 1 || token_ring.threads > MAX_THREADS)
+		die("Cannot use %d threads; give 1 to %d", token_ring.threads, MAX_THREADS);
+	if (pipe(token_ring.done))
 		die("Cannot make a pipe: got %s", strerror(errno));
-	for (int i = 0; i < ring.threads; i++)
-		if (pipe(ring.pipe[i]))
+	for (int i = 0; i < token_ring.threads; i++)
+		if (pipe(token_ring.pipe[i]))
 			die("Cannot make a pipe: got %s", strerror(errno));
-	for (int i = 0; i < ring.threads; i++) {
+	for (int i = 0; i < token_ring.threads; i++) {
 		pthread_t thread;
 
 		if (pthread_create(&thread, NULL, pass_on, (void *)(intptr_t)i))
@@ -60,8 +60,8 @@ static int switch_command(int argc, char **argv)
 			continue;
 		}
 		getrusage(RUSAGE_SELF, &before);
-		if (write(ring.pipe[0][1], &left, sizeof(left)) != sizeof(left) ||
-		    read(ring.done[0], &left, sizeof(left)) != sizeof(left))
+		if (write(token_ring.pipe[0][1], &left, sizeof(left)) != sizeof(left) ||
+		    read(token_ring.done[0], &left, sizeof(left)) != sizeof(left))
 			die("Cannot pass the token: got %s", strerror(errno));
 		getrusage(RUSAGE_SELF, &after);
 		say("{\"units\":%llu,\"voluntary\":%ld,\"involuntary\":%ld}",
