@@ -118,10 +118,11 @@ KPOD_EXPORT int kpod_bpf_set_constant(struct kpod_bpf *object, const char *name,
 	variable = btf_var_secinfos(section);
 	for (i = 0; i < btf_vlen(section); i++, variable++) {
 		const struct btf_type *type = btf__type_by_id(btf, variable->type);
+		const char *its_name = type ? btf__name_by_offset(btf, type->name_off) : NULL;
 
-		if (strcmp(btf__name_by_offset(btf, type->name_off), name))
+		if (!its_name || strcmp(its_name, name))
 			continue;
-		if (variable->size != size || variable->offset + size > length)
+		if (variable->size != size || (size_t)variable->offset + size > length)
 			return -EINVAL;
 		contents = malloc(length);
 		if (!contents)

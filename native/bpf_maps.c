@@ -11,7 +11,7 @@
 #include "bpf_object.h"
 #include "kpod.h"
 
-#define ROUND_UP_8(size) (((size) + 7u) & ~7u)
+#define ROUND_UP_8(size) (((size_t)(size) + 7) & ~(size_t)7)
 
 /* Bytes of kernel memory that a map holds, as the kernel states them for its descriptor. */
 static uint64_t map_memory(int fd)
@@ -63,7 +63,7 @@ static size_t copied_value_size(const struct kpod_bpf *object, const struct bpf_
 {
 	if (!is_per_cpu(map))
 		return bpf_map__value_size(map);
-	return (size_t)ROUND_UP_8(bpf_map__value_size(map)) * object->cpus;
+	return ROUND_UP_8(bpf_map__value_size(map)) * object->cpus;
 }
 
 static void add_up(const struct kpod_bpf *object, const struct bpf_map *map, const uint8_t *copies,
@@ -138,7 +138,7 @@ static int64_t read_batches(struct kpod_bpf *object, struct bpf_map *map, uint8_
 	bool first = true;
 
 	for (;;) {
-		size_t keys_size = (size_t)ROUND_UP_8(chunk * key_size);
+		size_t keys_size = ROUND_UP_8((size_t)chunk * key_size);
 		uint32_t got = chunk, i;
 		int error;
 

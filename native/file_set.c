@@ -185,7 +185,7 @@ static int64_t read_anew(struct kpod_file_set *set, const struct slot *slot, uin
 {
 	int descriptor =
 	    kpod_open_beneath(slot->descriptor, slot->name, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0);
-	struct stat status;
+	struct stat status = {0};
 	int64_t length;
 
 	if (descriptor < 0)
@@ -245,7 +245,9 @@ int64_t kpod_file_set_content(const struct kpod_file_set *set, const uint32_t *s
 			return -EBADF;
 		if (slot->length > capacity - used)
 			return -EMSGSIZE;
-		memcpy(buffer + used, slot->content, slot->length);
+		/* With nothing to copy the buffer may be NULL. */
+		if (slot->length)
+			memcpy(buffer + used, slot->content, slot->length);
 		used += slot->length;
 	}
 	return (int64_t)used;

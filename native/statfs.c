@@ -317,7 +317,8 @@ int kpod_statfs(const struct kpod_root *root, const char *texts, uint64_t texts_
 		uint32_t count, uint32_t timeout_ms, struct kpod_statfs *out)
 {
 	struct timespec end = after((uint64_t)timeout_ms * MOST_TIMES);
-	const char *texts_end = texts + texts_size;
+	/* Without any, texts may be NULL. */
+	const char *texts_end = count ? texts + texts_size : texts;
 	uint32_t from = 0;
 
 	while (from < count && !is_over(&end)) {

@@ -59,6 +59,19 @@ export const FOREIGN_TOOLS: readonly Tool[] = [
 
 export const FORMAT_TOOLS: readonly Tool[] = [{ provides: "clang-format", package: "clang-format" }];
 
+/** The runtime of clang's sanitizers and of libFuzzer, which is of one version with the clang there is. */
+export function fuzzTools(): readonly Tool[] {
+  const library = `libclang_rt.fuzzer-${Deno.build.arch}.a`;
+  const [version] = clang("-dumpversion").split(".");
+  return [{ provides: clang(`-print-file-name=${library}`), package: `libclang-rt-${version}-dev` }];
+}
+
+/** What clang says of itself; nothing where there is none. */
+function clang(argument: string): string {
+  if (!isThere("clang")) return "clang";
+  return new TextDecoder().decode(new Deno.Command("clang", { args: [argument] }).outputSync().stdout).trim();
+}
+
 /** Tools that are not there and cannot be installed; the message says what to do. */
 export class MissingTools extends Error {
   override readonly name = "MissingTools";

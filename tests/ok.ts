@@ -6,7 +6,15 @@ import { ensureTools, FORMAT_TOOLS } from "../native/tools.ts";
 import { audit } from "../native/supply/audit.ts";
 
 await ensureTools(FORMAT_TOOLS);
-const cSources = ["bpf", "native", "tests/lab", "tests/lab/workload", "tests/kernel", "tests/bench"].flatMap((
+const cSources = [
+  "bpf",
+  "native",
+  "tests/lab",
+  "tests/lab/workload",
+  "tests/kernel",
+  "tests/bench",
+  "tests/fuzz",
+].flatMap((
   directory,
 ) =>
   [...Deno.readDirSync(directory)]

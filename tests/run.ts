@@ -3,7 +3,15 @@
  * With `--vm` the tests of each signal on another kernel are among them; a machine that cannot run it skips one.
  */
 import { fileURLToPath } from "node:url";
-import { ensureTools, LAB_TOOLS, TEST_TOOLS, unpackTools } from "../native/tools.ts";
+import {
+  ensureTools,
+  fuzzTools,
+  installTools,
+  LAB_TOOLS,
+  MissingTools,
+  TEST_TOOLS,
+  unpackTools,
+} from "../native/tools.ts";
 import { countsIn, countsLine, summaryIn, sumOf, type TestCounts } from "./counts.ts";
 
 const VM = "--vm";
@@ -12,6 +20,8 @@ const VM = "--vm";
 const CANNOT_RUN = 3;
 
 await ensureTools(LAB_TOOLS);
+// The tests that need them say so where they are skipped.
+await installTools(fuzzTools()).catch((error) => console.error(reasonOf(error)));
 const path = await unpackTools(TEST_TOOLS, fileURLToPath(new URL("build/tools", import.meta.url)));
 const paths = Deno.args.filter((arg) => arg !== VM);
 const runs = [await counted(["test", "--allow-all", ...(paths.length > 0 ? paths : ["tests"])], summaryIn)];
@@ -21,6 +31,11 @@ if (Deno.args.includes(VM)) {
 }
 console.log(countsLine(sumOf(runs.map(({ counts }) => counts))));
 Deno.exit(runs.map(({ code }) => code).find((code) => code !== 0 && code !== CANNOT_RUN) ?? 0);
+
+function reasonOf(error: unknown): string {
+  if (error instanceof MissingTools) return error.message;
+  throw error;
+}
 
 /** Runs Deno, shows what it prints, and counts the tests by it; one failed where it ends without a count. */
 async function counted(args: readonly string[], countsOf: (text: string) => TestCounts | undefined) {
