@@ -101,8 +101,8 @@ export function httpUrl() {
     const url = URL.parse(text);
     const plain = url && url.username === "" && url.password === "" && url.search === "" && url.hash === "";
     if (plain && (url.protocol === "https:" || url.protocol === "http:")) return url;
-    // In logs the message must not repeat a password.
-    context.addIssue({ code: "custom", input: text.replace(/\/\/.*@/, "//…@") });
+    // In logs the message must not repeat a password, which URLs have behind one slash, two or none.
+    context.addIssue({ code: "custom", input: text.replace(/^([a-z]+:)?[^]*@/i, "$1//…@") });
     return z.NEVER;
   }).describe("an https:// or http:// URL without user, query and fragment");
 }

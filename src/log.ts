@@ -29,10 +29,15 @@ export function createLogger(
     write(
       format === "json"
         ? JSON.stringify({ time, level: at, message, ...fields })
-        : `${time} ${at.toUpperCase().padEnd(5)} ${message}${textFields(fields)}`,
+        : `${time} ${at.toUpperCase().padEnd(5)} ${oneLine(message)}${textFields(fields)}`,
     );
   };
   return { debug: log("debug"), info: log("info"), warn: log("warn"), error: log("error") };
+}
+
+/** A message with its control characters escaped as in a field: a part of it from elsewhere cannot begin a line. */
+function oneLine(message: string): string {
+  return message.replaceAll(/\p{Cc}/gu, (character) => JSON.stringify(character).slice(1, -1));
 }
 
 function textFields(fields: LogFields): string {

@@ -33,7 +33,8 @@ export interface NetDev {
   readonly skipped: number;
 }
 
-const HEADER = /^(?:Inter-| face )\|/;
+/** Without a colon, or it is the line of an interface that is called so. */
+const HEADER = /^(?:Inter-| face )\|[^:]*$/;
 const COLUMNS = 16;
 
 /**

@@ -1,0 +1,165 @@
+/** What tells containers: names of cgroups, the kubelet's answer, types and records of the programs. */
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { containerIdOf, isKubepodsRoot, podUidOf, qosOf } from "../../src/cgroup/path.ts";
+import { parsePodList } from "../../src/discovery/pod.ts";
+import { Btf } from "../../src/native/btf.ts";
+import { Decoder } from "../../src/native/records.ts";
+import { anyText, property, record, u64 } from "./property.ts";
+
+const hex = (length: number) => fc.stringMatching(new RegExp(`^[0-9a-f]{${length}}$`));
+const qos = fc.constantFrom(undefined, "burstable" as const, "besteffort" as const);
+const uid = fc.oneof(fc.uuid(), hex(32));
+
+property("a pod's directory is told by its uid, by either driver and in any class", [
+  uid,
+  qos,
+  fc.constantFrom("", "kubelet-", "a-b_c-"),
+], (
+  uid,
+  qos,
+  root,
+) => {
+  const slice = `${root}kubepods${qos === undefined ? "" : `-${qos}`}`;
+  assert.equal(podUidOf(`${slice}-pod${uid.replaceAll("-", "_")}.slice`), uid);
+  assert.equal(podUidOf(`pod${uid}`), uid);
+  assert.equal(isKubepodsRoot(`${root}kubepods.slice`), true);
+  assert.equal(qosOf(`${slice}.slice`), qos);
+  assert.equal(podUidOf(`${slice}.slice`), undefined);
+});
+
+property("a container's directory is told by its id, of any runtime", [
+  fc.oneof(hex(64), hex(32)),
+  fc.constantFrom("cri-containerd", "crio", "docker", "libpod"),
+], (
+  id,
+  runtime,
+) => {
+  for (const name of [id, `${runtime}-${id}`, `${runtime}-${id}.scope`]) {
+    assert.equal(containerIdOf(name), id);
+  }
+  for (const name of [`x${id}`, `${id}.mount`, `${runtime}-conmon-${id}.scope`, `${id}\n`]) {
+    assert.equal(containerIdOf(name), undefined, name);
+  }
+});
+
+property("any other name is nobody's, or what is told of it stands in it", [
+  fc.oneof(
+    fc.array(fc.constantFrom("kubepods", "-", "pod", ".slice", "burstable", "_", "a", "1", "\n")).map((
+      parts,
+    ) => parts.join("")),
+    anyText,
+  ),
+], (name) => {
+  const uid = podUidOf(name);
+  assert.ok(uid === undefined || /^[0-9A-Za-z-]+$/.test(uid) && name.replaceAll("_", "-").includes(uid));
+  const id = containerIdOf(name);
+  assert.ok(id === undefined || /^[0-9a-f]{32,}$/.test(id) && name.includes(id));
+  assert.equal(typeof isKubepodsRoot(name), "boolean");
+});
+
+const name = fc.stringMatching(/^[a-z][-a-z0-9]{0,8}$/);
+const status = record({
+  name,
+  containerID: fc.oneof(hex(64).map((id) => `containerd://${id}`), fc.constant(""), fc.constant(undefined)),
+});
+const pod = record({
+  metadata: record({
+    ...{ uid: fc.uuid(), namespace: name, name },
+    labels: fc.option(fc.dictionary(fc.oneof(name, fc.constantFrom("toString", "constructor")), anyText), {
+      nil: undefined,
+    }),
+  }),
+  spec: record({ hostNetwork: fc.option(fc.boolean(), { nil: undefined }) }),
+  status: record({ containerStatuses: fc.option(fc.array(status, { maxLength: 3 }), { nil: null }) }),
+});
+
+/** As it comes over the network. */
+const received = (value: unknown): unknown => JSON.parse(JSON.stringify(value));
+
+property(
+  "each pod of an answer is read as it is, whatever stands beside it",
+  [fc.array(fc.tuple(pod, fc.option(fc.jsonValue(), { nil: undefined })), { maxLength: 4 })],
+  (given) => {
+    const items = given.flatMap(([pod, other]) =>
+      other === undefined ? [pod] : [{ ...pod, metadata: other }, pod]
+    );
+    const { pods, malformed } = parsePodList(received({ kind: "PodList", items }));
+    assert.equal(malformed.length, items.length - given.length);
+    assert.deepEqual(
+      pods,
+      given.map(([{ metadata, spec, status }]) => ({
+        ...{ uid: metadata.uid, namespace: metadata.namespace, name: metadata.name },
+        labels: received(metadata.labels ?? {}),
+        hostNetwork: spec.hostNetwork ?? false,
+        containers: (status.containerStatuses ?? []).map(({ name, containerID }) => ({
+          ...{ name, kind: "container" },
+          ids: containerID ? [containerID.replace("containerd://", "")] : [],
+        })),
+      })),
+    );
+  },
+);
+
+property("any JSON is an answer, or is refused in one line", [
+  fc.oneof(fc.jsonValue(), record({ kind: fc.constantFrom("PodList", "x"), items: fc.jsonValue() })),
+], (body) => {
+  try {
+    parsePodList(body);
+  } catch (error) {
+    assert.match(
+      error instanceof Error ? error.message : "",
+      /^Cannot read the kubelet's answer: expected a PodList, got .+$/,
+    );
+  }
+});
+
+const decoder = new Decoder({ name: "value", size: 24, members: [["one", "u64", 0], ["more", "u64[2]", 8]] });
+
+property("a map's counters are exact, wherever they lie", [fc.tuple(u64, u64, u64), fc.nat(7)], (
+  counters,
+  offset,
+) => {
+  const bytes = new Uint8Array(offset + 24).subarray(offset);
+  const view = new DataView(bytes.buffer, offset);
+  counters.forEach((counter, index) => view.setBigUint64(8 * index, counter, true));
+  const read = decoder.decode(bytes, 0) as { one: bigint | number; more: (bigint | number)[] };
+  assert.deepEqual([read.one, ...read.more].map(BigInt), counters);
+});
+
+property(
+  "types that are no types are refused, and read without end by nobody",
+  [
+    fc.array(
+      fc.oneof(
+        fc.nat(4),
+        fc.constantFrom(1 << 24, 3 << 24, 4 << 24 | 1, 8 << 24, 14 << 24, 15 << 24 | 1),
+        fc.integer(),
+      ),
+      { maxLength: 40 },
+    ),
+    fc.string(),
+  ],
+  (words, text) => {
+    const strings = new TextEncoder().encode(`\0.maps\0key\0value\0${text}\0`);
+    const size = 4 * words.length;
+    const header = [0x0001eb9f, 24, 0, size, size, strings.length];
+    const raw = new Uint8Array([
+      ...new Uint8Array(Int32Array.from([...header, ...words]).buffer),
+      ...strings,
+    ]);
+    try {
+      const btf = new Btf(raw);
+      btf.mapLayouts();
+      btf.enumNames("x");
+    } catch (error) {
+      assert.ok(error instanceof TypeError, String(error));
+      assert.match(error.message, /^Cannot read BTF: /);
+    }
+  },
+);
+
+property("any bytes at all are refused likewise", [fc.uint8Array({ maxLength: 64 })], (bytes) => {
+  const read = () => new Btf(Uint8Array.from([0x9f, 0xeb, ...bytes])).enumNames("x");
+  assert.throws(read, /^TypeError: Cannot read BTF: /);
+});
