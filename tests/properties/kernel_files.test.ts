@@ -25,7 +25,14 @@ property(
 
 property(
   "a text that is read as a number is that number's own",
-  [fc.oneof(fc.string({ unit: fc.constantFrom(..."0123456789+-.ex _n") }), anyText)],
+  [
+    fc.oneof(
+      fc.bigInt(2n ** 64n - 9n, 2n ** 64n + 9n).map(String),
+      fc.bigInt(0n, 2n ** 90n).map(String),
+      fc.string({ unit: fc.constantFrom(..."0123456789+-.ex _n") }),
+      anyText,
+    ),
+  ],
   (text) => {
     const read = parseUnsigned(text);
     if (read === undefined) return;
@@ -140,13 +147,15 @@ property(
   },
 );
 
-/** As `mangle` in fs/proc_namespace.c and `seq_path` escape what separates fields. */
-function escaped(text: string): string {
+/** As the kernel's `seq_escape` writes bytes in octal: those that separate fields, of some filesystems all others. */
+function escaped(text: string, which = /[ \t\n\\#]/g): string {
   return text.replaceAll(
-    /[ \t\n\\#]/g,
-    (character) => `\\0${character.charCodeAt(0).toString(8).padStart(2, "0")}`,
-  )
-    .replaceAll("\\0134", "\\134");
+    which,
+    (character) =>
+      [...new TextEncoder().encode(character)].map((byte) => `\\${byte.toString(8).padStart(3, "0")}`).join(
+        "",
+      ),
+  );
 }
 
 const noNul = anyText.map((text) => text.replaceAll("\0", ""));
@@ -168,7 +177,11 @@ function mountLine(mount: Mount): string {
   return [
     ...[mount.mountId, mount.parentId, mount.device, escaped(mount.root), escaped(mount.mountPoint)],
     ...[mount.options.join(","), ...(mount.isPropagated ? ["unbindable", "master:3"] : []), "-"],
-    ...[mount.fsType, escaped(mount.source), mount.superOptions.map(escaped).join(",")],
+    ...[
+      mount.fsType,
+      escaped(mount.source, /[^!-Z]/gu),
+      mount.superOptions.map((option) => escaped(option)).join(","),
+    ],
   ].join(" ");
 }
 
