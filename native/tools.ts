@@ -61,14 +61,14 @@ export const FORMAT_TOOLS: readonly Tool[] = [{ provides: "clang-format", packag
 
 /** The runtime of clang's sanitizers and of libFuzzer, which is of one version with the clang there is. */
 export function fuzzTools(): readonly Tool[] {
-  const library = `libclang_rt.fuzzer-${Deno.build.arch}.a`;
+  if (!isThere("clang")) return BUILD_TOOLS.filter(({ provides }) => provides === "clang");
   const [version] = clang("-dumpversion").split(".");
-  return [{ provides: clang(`-print-file-name=${library}`), package: `libclang-rt-${version}-dev` }];
+  const library = clang(`-print-file-name=libclang_rt.fuzzer-${Deno.build.arch}.a`);
+  return [{ provides: library, package: `libclang-rt-${version}-dev` }];
 }
 
-/** What clang says of itself; nothing where there is none. */
+/** What clang says of itself. */
 function clang(argument: string): string {
-  if (!isThere("clang")) return "clang";
   return new TextDecoder().decode(new Deno.Command("clang", { args: [argument] }).outputSync().stdout).trim();
 }
 
