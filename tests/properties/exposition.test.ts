@@ -3,20 +3,15 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { createLogger, type LogFormat } from "../../src/log.ts";
 import type { Family } from "../../src/metrics/family.ts";
-import { type ExpositionFormat, renderFamilies } from "../../src/metrics/registry.ts";
+import type { ExpositionFormat } from "../../src/metrics/registry.ts";
 import { acceptsGzip, chooseFormat } from "../../src/negotiation.ts";
 import { renderStatusPage } from "../../src/status_page.ts";
-import { openMetricsErrors, seriesLines } from "../exposition.ts";
+import { openMetricsErrors, rendered, seriesLines } from "../exposition.ts";
 import { anyText, anyUnits, property, record } from "./property.ts";
 
 const value = fc.oneof(fc.nat(), fc.double({ min: 0, noNaN: true, noDefaultInfinity: true }));
 /** Labels of the kind there are, in the order of the collectors. */
 const labels = record({ container: anyUnits, mount_point: anyUnits, device: anyUnits });
-
-/** As a scraper gets it. */
-function served(text: string): string {
-  return new TextDecoder().decode(new TextEncoder().encode(text));
-}
 
 for (const format of ["prometheus", "openmetrics"] as const satisfies readonly ExpositionFormat[]) {
   property(`${format}: labels of any text are read back, one series a sample`, [
@@ -28,7 +23,7 @@ for (const format of ["prometheus", "openmetrics"] as const satisfies readonly E
       type: "counter",
       samples: samples.map(([labels, value]) => ({ labels, value })),
     };
-    const text = served(await renderFamilies([family], format));
+    const text = await rendered([family], format);
     const lines = seriesLines(text);
     assert.deepEqual(
       lines.map(({ labels }) => labels),
@@ -59,7 +54,7 @@ for (const format of ["prometheus", "openmetrics"] as const satisfies readonly E
       ...{ name: "kpod_wait_seconds", help: "Waits.", type: "histogram", bounds },
       samples: [{ labels, buckets, sum: third }],
     };
-    const lines = seriesLines(served(await renderFamilies([family], format)));
+    const lines = seriesLines(await rendered([family], format));
     const shared = Object.values(labels).map((text) => text.toWellFormed());
     assert.deepEqual(lines.map(({ value }) => value), [...buckets, third, buckets[2]]);
     for (const { labels } of lines) {
