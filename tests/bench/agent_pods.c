@@ -18,6 +18,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <linux/futex.h>
 #include <linux/if_tun.h>
 #include <net/if.h>
@@ -261,6 +262,19 @@ static void wait_for_work(void)
 	sigwait(&work, &signal);
 }
 
+/* To those that runtimes leave a container by default: hardly any may mount. */
+static void drop_capabilities(void)
+{
+	const uint64_t kept = 0xa80425fb;
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[2] = {{(uint32_t)kept, (uint32_t)kept, 0}};
+
+	for (int capability = 0; capability <= CAP_LAST_CAP; capability++)
+		if (!(kept >> capability & 1))
+			prctl(PR_CAPBSET_DROP, capability);
+	must(!syscall(SYS_capset, &header, data), "fewer capabilities");
+}
+
 /* The first container of a pod is one that serves, too. */
 static void run_container(const char *cgroup, bool serves)
 {
@@ -272,6 +286,7 @@ static void run_container(const char *cgroup, bool serves)
 	mount_all();
 	join_cgroup(cgroup);
 	enter_root();
+	drop_capabilities();
 	if (serves)
 		listener = listen_locally(&address);
 	atomic_fetch_add(&shared->ready, 1);
