@@ -4,6 +4,7 @@ import { Agent } from "./src/agent.ts";
 import { createCollectors } from "./src/collectors/list.ts";
 import { type Config, ConfigError, parseConfig } from "./src/config.ts";
 import { describeConfig, helpText } from "./src/config_help.ts";
+import { confine } from "./src/confinement.ts";
 import { Discovery } from "./src/discovery/discovery.ts";
 import { createPodFilter } from "./src/discovery/filter.ts";
 import { createKubeletClient } from "./src/discovery/kubelet.ts";
@@ -21,6 +22,7 @@ import { HostRoot, readHostFile } from "./src/native/host_files.ts";
 import { passwordFits } from "./src/native/password.ts";
 import { releaseMemory, spareMemory } from "./src/native/process_memory.ts";
 import { type ProgramOptions, Programs } from "./src/native/programs.ts";
+import { LOOK_INTO_CONTAINERS } from "./src/profiles.ts";
 import { serve, type ServerDependencies } from "./src/server.ts";
 import { VERSION } from "./src/version.ts";
 import { createWeb, type Web } from "./src/web/web.ts";
@@ -140,6 +142,8 @@ async function run(config: Config, proc: HostRoot, log: Logger): Promise<void> {
   });
   const { collectors, loadPrograms } = collecting(config, log);
   const web = await openWeb(config, proc, log);
+  const containers = config.collectors.some((name) => LOOK_INTO_CONTAINERS.includes(name));
+  let isConfined = false;
   const agent = new Agent(
     {
       node: config.nodeName,
@@ -148,7 +152,14 @@ async function run(config: Config, proc: HostRoot, log: Logger): Promise<void> {
       kubeletPollIntervalMs: config.kubelet.pollIntervalMs,
       collectors,
       includes: createPodFilter(config.filter),
-      loadPrograms,
+      loadPrograms: loadPrograms === undefined ? undefined : (kubepods) => {
+        if (isConfined) endForAnother(kubepods.name, log);
+        return loadPrograms(kubepods);
+      },
+      onLoaded() {
+        confine({ maps: true, containers }, log);
+        isConfined = true;
+      },
       build,
       bpfStatisticsOn: () => bpfStatisticsOn(proc),
       processFamilies: () => [...ownProcess(proc), ...web.families()],
@@ -166,6 +177,7 @@ async function run(config: Config, proc: HostRoot, log: Logger): Promise<void> {
     kubelet: config.kubelet.url.href,
   });
   warnOfUnverified(config.kubelet, log);
+  if (loadPrograms === undefined) confine({ maps: false, containers }, log);
   discovery.start();
   await agent.start();
   releaseMemory();
@@ -188,6 +200,14 @@ function openWeb(config: Config, proc: HostRoot, log: Logger): Promise<Web> {
     }),
     log,
   });
+}
+
+/** What it takes to load programs is given up by then; whoever starts the agent gives it anew. */
+function endForAnother(cgroup: string, log: Logger): never {
+  log.error("pods are in another cgroup now: ending, to be started again and load eBPF programs for it", {
+    cgroup,
+  });
+  Deno.exit(1);
 }
 
 function warnOfUnverified(kubelet: Config["kubelet"], log: Logger): void {

@@ -13,5 +13,6 @@
 #include "kpod_files.h"
 #include "kpod_memory.h"
 #include "kpod_web.h"
+#include "kpod_privileges.h"
 
 #endif

@@ -22,6 +22,7 @@
 
 #include "beneath.h"
 #include "kpod_files.h"
+#include "privileges.h"
 
 #define HELPER_STACK_BYTES (256 * 1024)
 /* A call with answers all the time ends after this many times what one may take. */
@@ -221,7 +222,7 @@ static void *help(void *argument)
 	return NULL;
 }
 
-/* Starts the detached helper, deaf to signals: the process's handlers are not to run on it. */
+/* Starts the detached helper, deaf to signals but one: the process's handlers are not to run on it. */
 static int start_helper(struct job *job)
 {
 	pthread_attr_t attributes;
@@ -234,6 +235,7 @@ static int start_helper(struct job *job)
 	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
 	pthread_attr_setstacksize(&attributes, HELPER_STACK_BYTES);
 	sigfillset(&all);
+	sigdelset(&all, KPOD_PRIVILEGES_SIGNAL);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	error = pthread_create(&helper, &attributes, help, job);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);

@@ -36,6 +36,8 @@ export interface AgentOptions {
   readonly includes?: (pod: Pod) => boolean;
   /** Loads the eBPF programs that watch a kubepods root; `undefined` with eBPF switched off. */
   readonly loadPrograms: ((kubepods: ProgramOptions["kubepods"]) => LoadedPrograms) | undefined;
+  /** Called when the eBPF programs are loaded, with nothing of theirs to load left. @default nothing */
+  readonly onLoaded?: () => void;
   readonly build: BuildInfo;
   /** The agent's own process, read anew each cycle. */
   readonly processFamilies: () => readonly Family[];
@@ -235,6 +237,7 @@ export class Agent {
     for (const { state, signal, program, reason } of programs.states) {
       if (state === "unavailable") this.#log.warn("signal is not available", { signal, program, reason });
     }
+    this.#options.onLoaded?.();
   }
 
   #countedContainers(): readonly ContainerCgroup[] {

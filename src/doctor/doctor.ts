@@ -13,7 +13,7 @@ import { hostProcesses } from "./host_processes.ts";
 import { bpfStatistics, btf, kernelVersion, lockdown } from "./kernel.ts";
 import { askKubelet, kubeletFindings, podFindings } from "./kubelet.ts";
 import { listenAddress } from "./listen.ts";
-import { capabilities, openFiles } from "./process.ts";
+import { capabilities, openFiles, privileges } from "./process.ts";
 import { mapCapacity, signals } from "./signals.ts";
 
 export interface DoctorOptions {
@@ -64,6 +64,7 @@ export async function examine(options: DoctorOptions): Promise<Finding[]> {
     await check("kernel", () => kernelVersion(proc));
     await check("BTF", () => btf(sys, programs));
     await check("capabilities", () => capabilities(proc, { programs, collectors }));
+    await check("privileges", () => privileges(proc, { programs, collectors }));
     await check("cgroup v2", () => {
       seen.hierarchy = openHierarchy(config.cgroupRoot);
       return hierarchyMode(seen.hierarchy.path, proc);

@@ -1,13 +1,12 @@
 /** What this process may do: its capabilities and its limit of open files. */
 import { type Capability, hasCapability, lackingForPrograms } from "../native/capabilities.ts";
+import { capabilitiesNeeded, needsText } from "../native/privileges.ts";
+import { LOOK_INTO_CONTAINERS } from "../profiles.ts";
 import { fail, type Finding, type HostFiles, ok, warn } from "./finding.ts";
 import { isOlder, parseRelease } from "./kernel.ts";
 
 /** From here on the kernel charges eBPF maps to the memory cgroup, not to RLIMIT_MEMLOCK. */
 const WITHOUT_MEMLOCK = [5, 11] as const;
-
-/** Collectors that look into /proc/PID/root, for which proc_pid_root(5) wants PTRACE_MODE_READ_FSCREDS. */
-const LOOK_INTO_CONTAINERS: readonly string[] = ["filesystem"];
 
 export interface Wanted {
   /** Whether eBPF programs are to be loaded. */
@@ -43,6 +42,17 @@ export function capabilities(proc: HostFiles, { programs, collectors }: Wanted):
     return warn("capabilities", lacking(["SYS_RESOURCE"]), advice);
   }
   return ok("capabilities", shown.length === 0 ? "none, and none is needed" : shown.join(", "));
+}
+
+/** What the agent would keep of its capabilities when it has started, and why. */
+export function privileges(
+  proc: HostFiles,
+  { programs, collectors }: Wanted,
+  needed: typeof capabilitiesNeeded = capabilitiesNeeded,
+): Finding {
+  const containers = collectors.some((name) => LOOK_INTO_CONTAINERS.includes(name));
+  const needs = needed(proc.readText("self/status"), { maps: programs, containers });
+  return ok("privileges", `capabilities kept after the start: ${needsText(needs)}`);
 }
 
 function isMemoryLocked(proc: HostFiles): boolean {

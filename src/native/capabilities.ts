@@ -3,6 +3,7 @@ import { HostRoot } from "./host_files.ts";
 
 /** Bits of CapEff in /proc/PID/status, as linux/capability.h numbers them. */
 const BITS = {
+  DAC_READ_SEARCH: 2n,
   SYS_PTRACE: 19n,
   SYS_ADMIN: 21n,
   SYS_RESOURCE: 24n,
@@ -12,6 +13,11 @@ const BITS = {
 
 /** A capability, without the `CAP_` in front. */
 export type Capability = keyof typeof BITS;
+
+/** The set of these capabilities, as the kernel writes it: bit n for number n. */
+export function maskOf(names: readonly Capability[]): bigint {
+  return names.reduce((mask, name) => mask | 1n << BITS[name], 0n);
+}
 
 /** What it takes to load tracing programs. */
 const FOR_PROGRAMS = ["BPF", "PERFMON"] as const;

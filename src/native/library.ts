@@ -5,6 +5,7 @@ import { BPF_SYMBOLS } from "./bpf_symbols.ts";
 import { FILE_SYMBOLS } from "./files_symbols.ts";
 import { MEMORY_SYMBOLS } from "./memory_symbols.ts";
 import { WEB_SYMBOLS } from "./web_symbols.ts";
+import { PRIVILEGES_SYMBOLS } from "./privileges_symbols.ts";
 
 /** Where `deno task build` puts the library. */
 export const LIBRARY_PATH = fileURLToPath(new URL("../../native/build/libkpod.so", import.meta.url));
@@ -14,6 +15,7 @@ const SYMBOLS = {
   ...FILE_SYMBOLS,
   ...MEMORY_SYMBOLS,
   ...WEB_SYMBOLS,
+  ...PRIVILEGES_SYMBOLS,
 } as const satisfies Deno.ForeignLibraryInterface;
 
 /** The library's functions, by their C names. */

@@ -15,7 +15,7 @@ export const AGENT_CAPABILITIES = capabilities() as readonly Capability[];
 
 export interface Confinement {
   /** Without `CAP_`. */
-  readonly capabilities: readonly string[];
+  readonly capabilities: readonly Capability[];
   /** Whether the host's /proc is mounted. @default true */
   readonly hostProc?: boolean;
   /** @default 0 */

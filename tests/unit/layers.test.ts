@@ -65,6 +65,12 @@ const LAYERS: readonly {
     imports: [/^src\/(?:cgroup|metrics)\//],
     types: [/^src\/(?:collectors|discovery|native)\//, /^src\/log\.ts$/],
   },
+  {
+    layer: "confinement",
+    files: /^src\/confinement\.ts$/,
+    imports: [/^src\/native\//],
+    types: [/^src\/log\.ts$/],
+  },
   { layer: "entry", files: /^mod\.ts$/, imports: [/^src\//] },
 ];
 
