@@ -4,7 +4,7 @@ import { type Capability, maskOf } from "../../src/native/capabilities.ts";
 import { MountedProcess } from "../kernel/mounts.ts";
 import { needsPrograms } from "../kernel/requirements.ts";
 import { LabNode } from "../lab/node.ts";
-import { AgentProcess, type Labels } from "./agent.ts";
+import { AgentProcess, type Labels, SHORT_INTERVALS } from "./agent.ts";
 import { setOf, threadsOf } from "./threads.ts";
 
 const LOOKING: readonly Capability[] = ["SYS_PTRACE", "DAC_READ_SEARCH"];
@@ -69,3 +69,28 @@ for (const [what, settings, kept, denies] of CASES) {
     },
   );
 }
+
+Deno.test(
+  "another kubepods cgroup ends the agent, which could not load programs for it any more",
+  needsPrograms,
+  async () => {
+    await using node = await LabNode.start();
+    const first = await node.addPod({ name: "first" });
+    await using agent = await AgentProcess.ready({
+      ...node.agentEnvironment(),
+      ...SHORT_INTERVALS,
+      KPOD_PROFILE: "minimal",
+    });
+    await node.removePod(first);
+    for (const level of ["kubepods.slice/kubepods-besteffort.slice", "kubepods.slice"]) {
+      await Deno.remove(`${node.root}/${level}`);
+    }
+    await node.addPod({ name: "second" });
+    const { code, log } = await agent.ended;
+    assert.equal(code, 1, log);
+    assert.match(
+      log,
+      /"level":"error","message":"pods are in another cgroup now: ending, [^"]*","cgroup":"kubepods.slice"/,
+    );
+  },
+);
