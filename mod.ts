@@ -160,6 +160,7 @@ async function run(config: Config, proc: HostRoot, log: Logger): Promise<void> {
         confine({ maps: true, containers }, log);
         isConfined = true;
       },
+      series: config.series,
       build,
       bpfStatisticsOn: () => bpfStatisticsOn(proc),
       processFamilies: () => [...ownProcess(proc), ...web.families()],

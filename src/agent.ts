@@ -21,6 +21,7 @@ import {
   discoveryFamilies,
   programFamilies,
 } from "./metrics/self.ts";
+import { SeriesLimits, type SeriesLimitsOptions } from "./metrics/series_limits.ts";
 import type { ProgramOptions, Programs } from "./native/programs.ts";
 
 /** The loaded eBPF programs. */
@@ -38,6 +39,8 @@ export interface AgentOptions {
   readonly loadPrograms: ((kubepods: ProgramOptions["kubepods"]) => LoadedPrograms) | undefined;
   /** Called when the eBPF programs are loaded, with nothing of theirs to load left. @default nothing */
   readonly onLoaded?: () => void;
+  /** How many series pods may have. @default any number */
+  readonly series?: SeriesLimitsOptions;
   readonly build: BuildInfo;
   /** The agent's own process, read anew each cycle. */
   readonly processFamilies: () => readonly Family[];
@@ -83,6 +86,7 @@ export class Agent {
   readonly #index: TargetIndex;
   readonly #files: CgroupFiles;
   readonly #durations = new CycleDurations();
+  readonly #limits: SeriesLimits;
   #programs: LoadedPrograms | undefined;
   /** The kubepods root that the programs watch. */
   #watched: bigint | undefined;
@@ -107,6 +111,7 @@ export class Agent {
     this.#now = options.now ?? Date.now;
     this.#discovery = discovery;
     this.#log = log;
+    this.#limits = new SeriesLimits(options.series ?? { maxPerPod: Infinity, max: Infinity });
     this.#tree = new PodTree(options.cgroupRoot);
     this.#index = new TargetIndex(options.node, 2 * options.pollIntervalMs, options.includes);
     this.#files = new CgroupFiles([...new Set(options.collectors.flatMap(({ files = [] }) => files))]);
@@ -173,11 +178,14 @@ export class Agent {
     const refreshed = await this.#attempt(() => this.#refresh());
     // Without knowing what exists now, nothing may be taken to be gone.
     if (!refreshed) this.#index.keepUnknown();
-    const { families, runs } = await this.#collect();
+    const { families: collected, runs } = await this.#collect();
+    const families = this.#limits.apply(collected);
     await this.#reading;
     if (refreshed) await this.#attempt(() => this.#dropNames());
     this.#durations.observe((performance.now() - began) / 1000);
     const selfFamilies = await this.#selfFamilies(runs);
+    const limited = this.#limits.report(this.#now());
+    if (limited !== undefined) this.#log.warn(limited.message, limited.fields);
     this.#report(this.#troubles.length === 0 ? undefined : this.#troubles.join("; "));
     this.#snapshot = {
       time: this.#now(),
@@ -303,6 +311,7 @@ export class Agent {
   async #selfFamilies(runs: readonly CollectorRun[]): Promise<Family[]> {
     const families: Family[] = [
       this.#durations.family(),
+      this.#limits.family(),
       ...collectorFamilies(runs),
       ...discoveryFamilies(this.#discovery.state, this.#index.unattributed),
       ...buildFamilies(this.#options.build),

@@ -42,6 +42,8 @@ export interface Config {
     /** Names asked for that only other architectures have. */
     readonly unavailable: readonly string[];
   };
+  /** How many series pods may have. */
+  readonly series: { readonly maxPerPod: number; readonly max: number };
   readonly histogramResolution: HistogramResolution;
   readonly cgroupRoot: string;
   readonly procRoot: string;
@@ -139,6 +141,7 @@ function toConfig(
       tracked: numbered.flatMap(({ name, number }) => number === undefined ? [] : [{ name, number }]),
       unavailable: numbered.flatMap(({ name, number }) => number === undefined ? [name] : []),
     },
+    series: { maxPerPod: values.KPOD_MAX_SERIES_PER_POD, max: values.KPOD_MAX_SERIES },
     histogramResolution: values.KPOD_HISTOGRAM_RESOLUTION,
     cgroupRoot: values.KPOD_CGROUP_ROOT,
     procRoot: values.KPOD_PROC_ROOT,

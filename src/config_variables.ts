@@ -172,6 +172,16 @@ export const VARIABLES = {
     field: wholeNumber("containers", 1, 65_536),
     default: "1024",
   },
+  KPOD_MAX_SERIES_PER_POD: {
+    description: "Series that one pod may have; what is more is left out and counted in kpod_series_dropped.",
+    field: wholeNumber("series", 100, 10_000_000),
+    default: "10000",
+  },
+  KPOD_MAX_SERIES: {
+    description: "Series that all pods of the node may have; the youngest pods are left out beyond that.",
+    field: wholeNumber("series", 1_000, 10_000_000),
+    default: "250000",
+  },
   KPOD_SYSCALL_TRACKED: {
     description:
       "System calls that the syscall collector looks at; those that this architecture lacks are left out.",

@@ -1,6 +1,7 @@
 /** What the agent says about itself. */
 import { counter, type Descriptor, gauge, histogram } from "./descriptor.ts";
 import type { Family, HistogramFamily, Labels, SimpleFamily } from "./family.ts";
+import { SERIES_LIMITS } from "./series_limits.ts";
 
 const COLLECTION_DURATION = histogram(
   "kpod_collection_duration_seconds",
@@ -86,6 +87,7 @@ export const CYCLE: readonly Descriptor[] = [
   COLLECTOR_DURATION,
   UNATTRIBUTED_CGROUPS,
   BUILD_INFO,
+  ...SERIES_LIMITS,
 ];
 
 /** What it serves about the kubelet. */
