@@ -109,6 +109,16 @@ for (
   });
 }
 
+Deno.test("nothing smaller slips in behind a container that finds no room", () => {
+  const limits = new SeriesLimits({ maxPerPod: 2 * OF_CONTAINER - 1, max: 1e6 });
+  const limited = limits.apply(families({ pod: "a", mounts: 3 }, { pod: "a", container: "side" }));
+  assert.deepEqual(samples(limited).filter((sample) => sample.includes(" a/")), [
+    "one_total a/main ",
+    "wait a/main ",
+    "two_total a/main ",
+  ]);
+});
+
 Deno.test("a pod of a thousand containers has its limit and takes nothing from others", () => {
   const specs = Array.from({ length: 1000 }, (_, index) => ({ pod: "many", container: `c${index}` }));
   const limits = new SeriesLimits({ maxPerPod: 10 * OF_CONTAINER, max: 1e6 });
