@@ -31,6 +31,16 @@ export const SELF_NOTES: Notes = {
       "min_over_time(kpod_unattributed_cgroups[10m]) > 0",
     ],
   },
+  kpod_series_dropped: {
+    mind:
+      "By what they were too many for: `pod` for `KPOD_MAX_SERIES_PER_POD`, `node` for `KPOD_MAX_SERIES`, `label` for a " +
+      "label of more than 1024 characters. The same are left out at each scrape, as long as there are the same pods and " +
+      "mounts: see [security.md](security.md#what-a-pod-can-make-it-cost).",
+    ask: [
+      "Where are series left out, and by which limit?",
+      "max by (instance, limit) (kpod_series_dropped) > 0",
+    ],
+  },
   kpod_build_info: {
     ask: ["Which versions run, on which kernels?", "count by (version, kernel) (kpod_build_info)"],
   },

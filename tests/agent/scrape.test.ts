@@ -24,6 +24,7 @@ const SELF_METRICS = [
   "kpod_discovery_last_success_timestamp_seconds",
   "kpod_discovery_errors_total",
   "kpod_unattributed_cgroups",
+  "kpod_series_dropped",
   "kpod_build_info",
   "process_cpu_seconds_total",
   "process_resident_memory_bytes",
