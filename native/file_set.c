@@ -17,8 +17,9 @@
 
 #define FREE_SLOT   (-1)
 #define FIRST_BYTES (64 * 1024)
-/* More than anything read on a node; a file without an end must not take all memory. */
-#define MOST_BYTES (64 * 1024 * 1024)
+/* More than anything read on a node: ten thousand mounts. A file that containers can make as long
+ * as they like must not take all memory. */
+#define MOST_BYTES (2 * 1024 * 1024)
 
 struct slot {
 	int descriptor;	  /* of the file, or the directory that name is beneath; FREE_SLOT: given up

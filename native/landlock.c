@@ -10,7 +10,8 @@
 
 #define RIGHT(bit) (1ULL << (bit))
 
-/* Bits of access rights that C headers may be too old for, and since which version of the interface. */
+/* Bits of access rights that C headers may be too old for, and since which version of the
+ * interface. */
 #define REFER	  RIGHT(13) /* 2 */
 #define TRUNCATE  RIGHT(14) /* 3 */
 #define IOCTL_DEV RIGHT(15) /* 5 */

@@ -9,7 +9,8 @@
  */
 int kpod_landlock_deny_writes(void);
 
-/* Binds the calling thread, and those that it starts, to the rules for ever; it must have no_new_privs. */
+/* Binds the calling thread, and those that it starts, to the rules for ever; it must have
+ * no_new_privs. */
 int kpod_landlock_enter(int ruleset);
 
 #endif

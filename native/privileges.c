@@ -21,7 +21,8 @@
 
 #define MOST_SECONDS 2
 
-/* What every thread is to do: it stays, as a thread that hangs in the kernel does it when it gets out. */
+/* What every thread is to do: it stays, as a thread that hangs in the kernel does it when it gets
+ * out. */
 static struct {
 	uint64_t keep;
 	int ruleset; /* -1: none */
@@ -182,8 +183,8 @@ static int command_new(struct threads *threads, const struct timespec *deadline,
 }
 
 /*
- * Commands all threads. One that is started meanwhile, by another that has not answered yet, is there at the next
- * look; that two looks find nobody new rules out one that was between them.
+ * Commands all threads. One that is started meanwhile, by another that has not answered yet, is
+ * there at the next look; that two looks find nobody new rules out one that was between them.
  */
 static int command_all(struct kpod_privileges *dropped)
 {

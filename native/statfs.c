@@ -222,7 +222,8 @@ static void *help(void *argument)
 	return NULL;
 }
 
-/* Starts the detached helper, deaf to signals but one: the process's handlers are not to run on it. */
+/* Starts the detached helper, deaf to signals but one: the process's handlers are not to run on it.
+ */
 static int start_helper(struct job *job)
 {
 	pthread_attr_t attributes;

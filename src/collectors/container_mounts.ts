@@ -23,20 +23,28 @@ export interface Question extends SizeQuestion {
   readonly labels: Labels;
 }
 
+/**
+ * Of a container with more filesystems only the first are looked at. Nodes have some hundreds, of which a privileged
+ * container may see all; whoever may mount can make ten thousand, and each has to be asked.
+ */
+export const MOST_FILESYSTEMS = 1000;
+
 /** Made of a mountinfo, for as long as that does not change. */
 export class ContainerMounts {
   /** Whether mounts made elsewhere may show here. */
   readonly isPropagated: boolean;
   readonly #mounts: readonly Mount[];
-  readonly #remote: readonly Mount[];
+  /** Remote ones by mount point. */
+  readonly #remote: ReadonlyMap<string, readonly Mount[]>;
   #questions: readonly Question[] = [];
+  #left = 0;
   /** Whose they are, and what had to be known to choose them: whether each of what mounts show is a file. */
   #container: Labels | undefined;
   #isFile = new Map<string, boolean>();
 
   constructor(mountinfo: string) {
     this.#mounts = parseMountInfo(mountinfo).mounts;
-    this.#remote = this.#mounts.filter(isRemote);
+    this.#remote = Map.groupBy(this.#mounts.filter(isRemote), ({ mountPoint }) => mountPoint);
     this.isPropagated = this.#mounts.some(({ isPropagated }) => isPropagated);
   }
 
@@ -55,12 +63,18 @@ export class ContainerMounts {
       isFile.set(shown, files.has(shown));
       return files.has(shown);
     });
-    this.#questions = picked.map((mount) => {
+    this.#left = Math.max(0, picked.length - MOST_FILESYSTEMS);
+    this.#questions = picked.slice(0, MOST_FILESYSTEMS).map((mount) => {
       const known = before.get(mount);
       return known?.container === container ? known : this.#question(mount, container, directory);
     });
     this.#container = container;
     return this.#questions;
+  }
+
+  /** Filesystems that were too many when it last chose. */
+  get left(): number {
+    return this.#left;
   }
 
   /** The files that were passed over when it last chose. */
@@ -76,7 +90,7 @@ export class ContainerMounts {
   }
 
   #question(mount: Mount, container: Labels, directory: string): Question {
-    const through = this.#remote.filter((other) => isAbove(other, mount));
+    const through = pathsAbove(mount.mountPoint).flatMap((path) => this.#remote.get(path) ?? []);
     const key = [...through, mount].map(({ device }) => device).join(" ");
     return {
       directory,
@@ -101,8 +115,11 @@ function shownBy({ device, root }: Mount): string {
   return `${device} ${root}`;
 }
 
-/** Whether a path to `mount` leads through `other`. */
-function isAbove(other: Mount, mount: Mount): boolean {
-  return other.mountPoint !== mount.mountPoint &&
-    mount.mountPoint.startsWith(other.mountPoint === "/" ? "/" : `${other.mountPoint}/`);
+/** The directories that a path leads through: of `/a/b/c` `/`, `/a` and `/a/b`. */
+function pathsAbove(path: string): string[] {
+  const paths = path === "/" ? [] : ["/"];
+  for (let slash = path.indexOf("/", 1); slash > 0; slash = path.indexOf("/", slash + 1)) {
+    paths.push(path.slice(0, slash));
+  }
+  return paths;
 }

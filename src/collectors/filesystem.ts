@@ -9,6 +9,7 @@ import type { FilesystemSize } from "../native/statfs.ts";
 import type { Collector } from "./collector.ts";
 import { ContainerMounts, type Question } from "./container_mounts.ts";
 import { type Answer, FilesystemSizes, isDenial, type Proc, type SizesOptions } from "./filesystem_sizes.ts";
+import { Oversized } from "./oversized.ts";
 import { ProcessFile } from "./process_file.ts";
 import type { Clock, Process, ProcessCycle, Processes, Procfs } from "./processes.ts";
 
@@ -53,6 +54,10 @@ export function filesystemCollector(
   { clock = () => performance.now(), ...options }: FilesystemOptions = {},
 ): Collector & { collect(cycle: ProcessCycle): Promise<Family[]> } {
   const sizes = new FilesystemSizes(proc, log, options);
+  const oversized = new Oversized(
+    "filesystems of a container are left out: it has more than are looked at",
+    log,
+  );
   const mountinfos = new ProcessFile(
     proc,
     processes,
@@ -70,7 +75,11 @@ export function filesystemCollector(
 
   function containersOf(cycle: ProcessCycle): Container[] {
     const cgroups = Map.groupBy(cycle.targets.live(), ({ target }) => target);
-    return Array.from(cgroups, ([target, own]) => target && containerOf(cycle, target, own))
+    return Array.from(
+      cgroups,
+      ([target, own]) =>
+        target && oversized.unlessTooLong(target.labels, () => containerOf(cycle, target, own)),
+    )
       .filter((container) => container !== undefined);
   }
 
@@ -97,7 +106,9 @@ export function filesystemCollector(
   }
 
   function questionsOf({ mounts, labels, process }: Container): readonly Question[] {
-    return mounts.questions(labels, `${process.pid}/root`, files);
+    const questions = mounts.questions(labels, `${process.pid}/root`, files);
+    if (mounts.left > 0) oversized.tell(labels, `${mounts.left} filesystems are left out`);
+    return questions;
   }
 
   async function measure(cycle: ProcessCycle, ask: Ask): Promise<Row[]> {

@@ -1,10 +1,12 @@
 /** Network interfaces, once a pod: all its containers share them. From PID/net/dev of any of its processes. */
 import type { LiveCgroup, LivePod, TargetIndex } from "../cgroup/targets.ts";
 import { counter, type Descriptor, POD_LABELS } from "../metrics/descriptor.ts";
+import type { Logger } from "../log.ts";
 import type { Family, Labels } from "../metrics/family.ts";
 import { NativeError } from "../native/error.ts";
 import { type InterfaceCounters, parseNetDev } from "../parse/net_dev.ts";
 import type { Collector } from "./collector.ts";
+import { Oversized } from "./oversized.ts";
 import { ProcessFile } from "./process_file.ts";
 import type { ProcessCycle, Processes, Procfs } from "./processes.ts";
 
@@ -68,9 +70,11 @@ const MOST_ABSENT = 64;
 export function interfaceCollector(
   proc: Procfs,
   processes: Processes,
+  log: Pick<Logger, "warn">,
 ): Collector & { collect(cycle: InterfaceCycle): Family[] } {
   const pods = new Map<string, PodInterfaces>();
   const netDevs = new ProcessFile(proc, processes, NET_DEV, (text) => parseNetDev(text).interfaces);
+  const oversized = new Oversized("interfaces of a pod are left out: it has more than are read", log);
   let hostNetwork: bigint | undefined;
 
   /** What the pod's net/dev says. */
@@ -93,7 +97,7 @@ export function interfaceCollector(
     hostNetwork ??= networkOf(proc, 1);
     for (const pod of live) {
       const { uid, labels } = pod;
-      const interfaces = interfacesOf(cycle, pod);
+      const interfaces = oversized.unlessTooLong(labels, () => interfacesOf(cycle, pod));
       const known = pods.get(uid) ?? { totals: new Map<string, InterfaceTotal>(), last: undefined };
       pods.set(uid, known);
       // Between two sandboxes a pod has no process: what was counted last stands.

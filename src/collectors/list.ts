@@ -65,7 +65,7 @@ export const COLLECTOR_ENTRIES: readonly CollectorEntry[] = [
     name: "interface",
     signals: [],
     descriptors: INTERFACE,
-    create: ({ proc, processes }) => interfaceCollector(proc(), processes()),
+    create: ({ proc, processes, log }) => interfaceCollector(proc(), processes(), log),
   },
   {
     name: "filesystem",

@@ -59,7 +59,7 @@ async function setUp() {
   const node = stack.use(await LabNode.start());
   const lab = new LabCycle(node);
   const proc = stack.use(HostRoot.open("/proc"));
-  const collector = interfaceCollector(proc, new Processes(proc));
+  const collector = interfaceCollector(proc, new Processes(proc), { warn() {} });
   /** What the collector says of a pod, as `ipCounters` does. */
   const collect = (pod: LabPod) => {
     const counters = new Map<string, number>();

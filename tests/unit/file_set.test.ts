@@ -81,7 +81,7 @@ Deno.test("thousands of files are read at once, however large", () =>
       slots.push(set.add(`${index}`));
     }
     assert.deepEqual(set.refresh(slots), expected);
-    for (const size of [65535, 65536, 65537, 5_000_000]) {
+    for (const size of [65535, 65536, 65537, 2_000_000]) {
       const large = "x".repeat(size);
       Deno.writeTextFileSync(`${path}/7`, large);
       const read = set.refresh(slots);

@@ -23,7 +23,7 @@ function setUp(spec: { hostNetwork?: boolean } = {}) {
   const story = new NodeStory().answer([web]);
   story.live = [main, sandbox];
   const proc = new FakeProc();
-  const collector = interfaceCollector(proc, new Processes(proc));
+  const collector = interfaceCollector(proc, new Processes(proc), { warn() {} });
   return {
     story,
     sandbox,
