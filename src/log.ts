@@ -29,15 +29,18 @@ export function createLogger(
     write(
       format === "json"
         ? JSON.stringify({ time, level: at, message, ...fields })
-        : `${time} ${at.toUpperCase().padEnd(5)} ${oneLine(message)}${textFields(fields)}`,
+        : printable(`${time} ${at.toUpperCase().padEnd(5)} ${message}${textFields(fields)}`),
     );
   };
   return { debug: log("debug"), info: log("info"), warn: log("warn"), error: log("error") };
 }
 
-/** A message with its control characters escaped as in a field: a part of it from elsewhere cannot begin a line. */
-function oneLine(message: string): string {
-  return message.replaceAll(/\p{Cc}/gu, (character) => JSON.stringify(character).slice(1, -1));
+/** Control characters escaped: what comes from elsewhere begins no line, and tells a terminal nothing. */
+function printable(line: string): string {
+  return line.replaceAll(/[\p{Cc}\u2028\u2029]/gu, (character) => {
+    const escaped = JSON.stringify(character).slice(1, -1);
+    return escaped === character ? `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}` : escaped;
+  });
 }
 
 function textFields(fields: LogFields): string {

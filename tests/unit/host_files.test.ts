@@ -74,6 +74,14 @@ Deno.test("files are read whole, whatever their size", () =>
     }
   }));
 
+Deno.test("a pipe that nobody writes to is empty, and a file without an end is refused", () =>
+  withRoot((root, path) => {
+    assert.ok(new Deno.Command("mkfifo", { args: [`${path}/pipe`] }).outputSync().success);
+    assert.equal(root.readText("pipe"), "");
+    using dev = HostRoot.open("/dev");
+    assert.equal(codeOf(() => dev.readFile("zero")), "EMSGSIZE");
+  }));
+
 Deno.test("a file of /proc, whose size is given as 0, is read whole", () => {
   using proc = HostRoot.open("/proc");
   assert.match(proc.readText("self/status"), new RegExp(`^Name:.*^Pid:\\t${Deno.pid}$.*^nonvoluntary`, "ms"));

@@ -38,3 +38,18 @@ Deno.test("a text line quotes strings, so that a field stays on its line", () =>
     "2030-01-02T03:04:05.678Z ERROR stopped",
   ]);
 });
+
+for (const format of ["json", "text"] as const) {
+  Deno.test(`whatever is in it, an event in the format ${format} is one line`, () => {
+    const { lines, log } = recorder("debug", format);
+    const forged = 'a\r\n2030-01-02T03:04:05.678Z ERROR forged\n{"level":"error"}\u2028\u0085\x1b[2J\u009b2J';
+    log.info(forged, { [format === "json" ? "name" : "pod"]: forged });
+    assert.equal(lines.length, 1);
+    assert.doesNotMatch(
+      lines[0] ?? "",
+      format === "json" ? /[\x00-\x1f]/ : /[\x00-\x1f\x7f-\x9f\u2028\u2029]/,
+    );
+    if (format === "json") assert.deepEqual(JSON.parse(lines[0] ?? "").message, forged);
+    else assert.match(lines[0] ?? "", /^\S+ INFO {2}a\\r\\n2030\S+ ERROR forged/);
+  });
+}
