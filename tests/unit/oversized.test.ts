@@ -8,7 +8,10 @@ const [EACCES, EMSGSIZE] = [13, 90];
 
 function recorder() {
   const lines: (readonly [message: string, fields: LogFields | undefined])[] = [];
-  return { lines, oversized: new Oversized("left out", { warn: (...line) => void lines.push(line) }) };
+  return {
+    lines,
+    oversized: new Oversized("left out", { warn: (message, fields) => void lines.push([message, fields]) }),
+  };
 }
 
 const POD = { namespace: "shop", pod: "web", container: "", node: "node1" };
