@@ -28,6 +28,7 @@ const ERRORS: Readonly<Record<number, readonly [code: string, text: string]>> = 
   24: ["EMFILE", "too many open files"],
   27: ["EFBIG", "file too large"],
   28: ["ENOSPC", "no space left"],
+  29: ["ESPIPE", "illegal seek, as in a pipe"],
   34: ["ERANGE", "result too large"],
   36: ["ENAMETOOLONG", "file name too long"],
   38: ["ENOSYS", "the kernel does not have this call"],
