@@ -1,5 +1,6 @@
 /** What the preflight says of the process itself. */
-import { capabilities, openFiles } from "../../src/doctor/process.ts";
+import { capabilities, openFiles, privileges } from "../../src/doctor/process.ts";
+import { capabilitiesNeeded } from "../../src/native/privileges.ts";
 import { assertFinding, type Expected, hostFiles } from "./doctor_files.ts";
 
 const [SYS_PTRACE, SYS_ADMIN, SYS_RESOURCE, PERFMON, BPF] = [19n, 21n, 24n, 38n, 39n].map((bit) =>
@@ -86,4 +87,14 @@ Deno.test("the limit of open files is held against what that many containers tak
     "self/limits": "Max open files            unlimited            unlimited   files\n",
   });
   assertFinding(openFiles(unlimited.root, 100_000), ["ok", /^no limit of open files/]);
+});
+
+Deno.test("what would be kept after the start is told with the purpose, and is never a fault", () => {
+  using proc = processFiles(BPF | PERFMON | SYS_PTRACE, NEW);
+  const told = (wanted: typeof ALL, sufficeForMaps: boolean) =>
+    privileges(proc.root, wanted, (status, work) => capabilitiesNeeded(status, work, () => sufficeForMaps));
+  assertFinding(told(EBPF, true), ["ok", /^capabilities kept after the start: none$/]);
+  assertFinding(told(EBPF, false), ["ok", /: BPF to read eBPF maps, which Linux before 5\.19/]);
+  assertFinding(told(ALL, true), ["ok", /: SYS_PTRACE to look into containers' roots$/]);
+  assertFinding(told(FILES_ONLY, false), ["ok", /: none$/]);
 });
