@@ -1,10 +1,11 @@
 /** The agent's entry: flags, configuration, wiring, signals. Nothing else in the tree acts on import. */
 import { parseArgs } from "node:util";
 import { Agent } from "./src/agent.ts";
+import { ownCgroupId } from "./src/cgroup/own.ts";
 import { createCollectors } from "./src/collectors/list.ts";
 import { type Config, ConfigError, parseConfig } from "./src/config.ts";
 import { describeConfig, helpText } from "./src/config_help.ts";
-import { confine } from "./src/confinement.ts";
+import { Confinement } from "./src/confinement.ts";
 import { Discovery } from "./src/discovery/discovery.ts";
 import { createPodFilter } from "./src/discovery/filter.ts";
 import { createKubeletClient } from "./src/discovery/kubelet.ts";
@@ -143,7 +144,7 @@ async function run(config: Config, proc: HostRoot, log: Logger): Promise<void> {
   const { collectors, loadPrograms } = collecting(config, log);
   const web = await openWeb(config, proc, log);
   const containers = config.collectors.some((name) => LOOK_INTO_CONTAINERS.includes(name));
-  let isConfined = false;
+  const confinement = new Confinement(log);
   const agent = new Agent(
     {
       node: config.nodeName,
@@ -153,12 +154,13 @@ async function run(config: Config, proc: HostRoot, log: Logger): Promise<void> {
       collectors,
       includes: createPodFilter(config.filter),
       loadPrograms: loadPrograms === undefined ? undefined : (kubepods) => {
-        if (isConfined) endForAnother(kubepods.name, log);
+        if (confinement.isFinal) endForAnother(kubepods.name, log);
         return loadPrograms(kubepods);
       },
-      onLoaded() {
-        confine({ maps: true, containers }, log);
-        isConfined = true;
+      onLoaded(isContainer) {
+        // The pods' cgroup stays as long as the agent is in it; another one may take its place where it is not.
+        const own = ownCgroupId(proc, config.sysRoot);
+        confinement.confine({ programs: own === undefined || !isContainer(own), maps: true, containers });
       },
       series: config.series,
       build,
@@ -178,7 +180,7 @@ async function run(config: Config, proc: HostRoot, log: Logger): Promise<void> {
     kubelet: config.kubelet.url.href,
   });
   warnOfUnverified(config.kubelet, log);
-  if (loadPrograms === undefined) confine({ maps: false, containers }, log);
+  if (loadPrograms === undefined) confinement.confine({ programs: false, maps: false, containers });
   discovery.start();
   await agent.start();
   releaseMemory();

@@ -37,8 +37,8 @@ export interface AgentOptions {
   readonly includes?: (pod: Pod) => boolean;
   /** Loads the eBPF programs that watch a kubepods root; `undefined` with eBPF switched off. */
   readonly loadPrograms: ((kubepods: ProgramOptions["kubepods"]) => LoadedPrograms) | undefined;
-  /** Called when the eBPF programs are loaded, with nothing of theirs to load left. @default nothing */
-  readonly onLoaded?: () => void;
+  /** Called when the eBPF programs are loaded. @default nothing */
+  readonly onLoaded?: (isContainer: (cgroup: bigint) => boolean) => void;
   /** How many series pods may have. @default any number */
   readonly series?: SeriesLimitsOptions;
   readonly build: BuildInfo;
@@ -245,7 +245,7 @@ export class Agent {
     for (const { state, signal, program, reason } of programs.states) {
       if (state === "unavailable") this.#log.warn("signal is not available", { signal, program, reason });
     }
-    this.#options.onLoaded?.();
+    this.#options.onLoaded?.((cgroup) => this.#index.isLive(cgroup));
   }
 
   #countedContainers(): readonly ContainerCgroup[] {

@@ -1,6 +1,7 @@
 /** The preflight: looks at everything the agent will need on this machine, and says what is there and what to do. */
 import { basename } from "node:path";
 import { openHierarchy } from "../cgroup/hierarchy.ts";
+import { ownCgroupId } from "../cgroup/own.ts";
 import type { Config } from "../config.ts";
 import { createKubeletClient, type ReadFile } from "../discovery/kubelet.ts";
 import { HostRoot } from "../native/host_files.ts";
@@ -64,7 +65,6 @@ export async function examine(options: DoctorOptions): Promise<Finding[]> {
     await check("kernel", () => kernelVersion(proc));
     await check("BTF", () => btf(sys, programs));
     await check("capabilities", () => capabilities(proc, { programs, collectors }));
-    await check("privileges", () => privileges(proc, { programs, collectors }));
     await check("cgroup v2", () => {
       seen.hierarchy = openHierarchy(config.cgroupRoot);
       return hierarchyMode(seen.hierarchy.path, proc);
@@ -83,6 +83,11 @@ export async function examine(options: DoctorOptions): Promise<Finding[]> {
         return hostProcesses(hierarchy, seen.pods?.containers ?? [], hostProc, collectors);
       });
     }
+    await check("privileges", () => {
+      const own = ownCgroupId(proc, sys.path);
+      const isContainer = seen.pods?.containers.some(({ id }) => id === own) ?? false;
+      return privileges(proc, { programs, collectors }, isContainer);
+    });
     await check("signals", () => {
       if (loadPrograms === undefined) return ok("signals", "none wanted: no eBPF program is to be loaded");
       seen.states = statesOf(loadPrograms, seen.pods);

@@ -44,14 +44,20 @@ export function capabilities(proc: HostFiles, { programs, collectors }: Wanted):
   return ok("capabilities", shown.length === 0 ? "none, and none is needed" : shown.join(", "));
 }
 
-/** What the agent would keep of its capabilities when it has started, and why. */
+/**
+ * What the agent would keep of its capabilities when it has started, and why.
+ *
+ * @param isContainer Whether it is in a pod of those it watches, whose cgroup stays as long as it does.
+ */
 export function privileges(
   proc: HostFiles,
   { programs, collectors }: Wanted,
+  isContainer: boolean,
   needed: typeof capabilitiesNeeded = capabilitiesNeeded,
 ): Finding {
   const containers = collectors.some((name) => LOOK_INTO_CONTAINERS.includes(name));
-  const needs = needed(proc.readText("self/status"), { maps: programs, containers });
+  const work = { programs: programs && !isContainer, maps: programs, containers };
+  const needs = needed(proc.readText("self/status"), work);
   return ok("privileges", `capabilities kept after the start: ${needsText(needs)}`);
 }
 

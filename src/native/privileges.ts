@@ -5,6 +5,8 @@ import { openLibrary } from "./library.ts";
 
 /** What there is to do when all is loaded. */
 export interface Work {
+  /** Whether eBPF programs may have to be loaded again. */
+  readonly programs: boolean;
   /** Whether maps of eBPF programs are read. */
   readonly maps: boolean;
   /** Whether containers' roots are looked into. */
@@ -32,6 +34,12 @@ const CONTAINERS: readonly Need[] = [
   { capability: "DAC_READ_SEARCH", purpose: "to reach filesystems in directories of other users" },
 ];
 
+/** On kernels that have no others SYS_ADMIN is both; before Linux 5.11 maps count as locked memory. */
+const PROGRAMS: readonly Need[] = (["BPF", "PERFMON", "SYS_RESOURCE"] as const).map((capability) => ({
+  capability,
+  purpose: "to load eBPF programs again, should the pods' cgroup be made anew",
+}));
+
 const MAPS: readonly Need[] = (["BPF", "SYS_ADMIN"] as const).map((capability) => ({
   capability,
   purpose:
@@ -45,13 +53,21 @@ const MAPS: readonly Need[] = (["BPF", "SYS_ADMIN"] as const).map((capability) =
  */
 export function capabilitiesNeeded(
   status: string,
-  { maps, containers }: Work,
+  { programs, maps, containers }: Work,
   sufficeForMaps: (capabilities: readonly Capability[]) => boolean = sufficeForMapsHere,
 ): Need[] {
   const had = ({ capability }: Need) => hasCapability(status, capability);
-  const looking = containers ? CONTAINERS.filter(had) : [];
-  if (!maps || sufficeForMaps(looking.map(({ capability }) => capability))) return looking;
-  return [...looking, ...MAPS.filter(had).slice(0, 1)];
+  const needs = [...(containers ? CONTAINERS : []), ...(programs ? loading(status) : [])].filter(had);
+  if (!maps || sufficeForMaps(needs.map(({ capability }) => capability))) return needs;
+  return [...needs, ...MAPS.filter(had).slice(0, 1)];
+}
+
+function loading(status: string): readonly Need[] {
+  if (hasCapability(status, "BPF")) return PROGRAMS;
+  return PROGRAMS.map(({ capability, purpose }) => ({
+    capability: capability === "BPF" ? "SYS_ADMIN" : capability,
+    purpose,
+  }));
 }
 
 /** What is needed and why, in words. */

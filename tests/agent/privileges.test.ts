@@ -1,10 +1,13 @@
 /** What an agent that was started with everything gives up for good, in each of its threads. */
 import assert from "node:assert/strict";
-import { type Capability, maskOf } from "../../src/native/capabilities.ts";
+import { join, relative } from "node:path";
+import { type Capability, hasCapability, maskOf } from "../../src/native/capabilities.ts";
 import { MountedProcess } from "../kernel/mounts.ts";
 import { needsPrograms } from "../kernel/requirements.ts";
+import { findCgroup2Mount } from "../lab/cgroups.ts";
 import { LabNode } from "../lab/node.ts";
-import { AgentProcess, type Labels, SHORT_INTERVALS } from "./agent.ts";
+import type { LabContainer, LabPod } from "../lab/pods.ts";
+import { AgentProcess, eventually, type Labels, SHORT_INTERVALS } from "./agent.ts";
 import { setOf, threadsOf } from "./threads.ts";
 
 const LOOKING: readonly Capability[] = ["SYS_PTRACE", "DAC_READ_SEARCH"];
@@ -17,6 +20,30 @@ const CASES:
     ["without eBPF", { KPOD_PROFILE: "minimal", KPOD_BPF_ENABLED: "false" }, [], true],
     ["without eBPF, with filesystems", { KPOD_BPF_ENABLED: "false" }, LOOKING, false],
   ];
+
+/** Takes a container's cgroup, the mount of cgroup v2, a directory for that, and the command. */
+const INSIDE = `
+  echo $$ > "$0/cgroup.procs"
+  exec unshare --cgroup --mount --propagation private sh -ec '
+    mount --bind "$0" "$1"
+    mount -t cgroup2 cgroup2 /sys/fs/cgroup
+    shift
+    exec "$@"' "$@"`;
+
+/** Runs the agent, with everything that root has, in a container of the node. */
+async function startInside(
+  node: LabNode,
+  { cgroup = "" }: LabContainer,
+  settings: Labels,
+): Promise<AgentProcess> {
+  const [mount, host] = [findCgroup2Mount(), `${node.directory}/cgroup`];
+  await Deno.mkdir(host);
+  return await AgentProcess.ready({
+    ...node.agentEnvironment(),
+    KPOD_CGROUP_ROOT: join(host, relative(mount, node.root)),
+    ...settings,
+  }, ["sh", "-ec", INSIDE, cgroup, mount, host]);
+}
 
 /** What is said in the log when privileges are dropped. */
 function told({ log }: AgentProcess): Record<string, unknown> {
@@ -32,12 +59,12 @@ for (const [what, settings, kept, denies] of CASES) {
     needsPrograms,
     async () => {
       await using node = await LabNode.start();
-      const pod = await node.addPod({ name: "web" });
+      const [pod, own] = [await node.addPod({ name: "web" }), await node.addPod({ name: "agent" })];
       await using mounted = await MountedProcess.start(
         pod.container(),
         "mkdir a && mount -t tmpfs -o size=8m a a",
       );
-      await using agent = await AgentProcess.ready({ ...node.agentEnvironment(), ...settings });
+      await using agent = await startInside(node, own.container(), settings);
       const expected = maskOf(kept);
       for (let cycle = 0; cycle < 3; cycle++) {
         const scrape = await agent.fresh();
@@ -70,23 +97,58 @@ for (const [what, settings, kept, denies] of CASES) {
   );
 }
 
+/** Takes all pods away, and the cgroup they were in; others, added later, are in another one. */
+async function removeAll(node: LabNode, ...pods: readonly LabPod[]): Promise<void> {
+  for (const pod of pods) await node.removePod(pod);
+  for (const level of ["kubepods.slice/kubepods-besteffort.slice", "kubepods.slice"]) {
+    await Deno.remove(`${node.root}/${level}`);
+  }
+}
+
+const MINIMAL = { ...SHORT_INTERVALS, KPOD_PROFILE: "minimal" };
+
 Deno.test(
-  "another kubepods cgroup ends the agent, which could not load programs for it any more",
+  "an agent outside of the pods keeps what it takes to load programs again, and does",
   needsPrograms,
   async () => {
     await using node = await LabNode.start();
     const first = await node.addPod({ name: "first" });
-    await using agent = await AgentProcess.ready({
-      ...node.agentEnvironment(),
-      ...SHORT_INTERVALS,
-      KPOD_PROFILE: "minimal",
-    });
-    await node.removePod(first);
-    for (const level of ["kubepods.slice/kubepods-besteffort.slice", "kubepods.slice"]) {
-      await Deno.remove(`${node.root}/${level}`);
+    await using agent = await AgentProcess.ready({ ...node.agentEnvironment(), ...MINIMAL });
+    const had = Deno.readTextFileSync("/proc/self/status");
+    const loading = (["BPF", "PERFMON", "SYS_RESOURCE"] as const).filter((name) => hasCapability(had, name));
+    for (const status of threadsOf(agent.pid)) {
+      assert.equal(setOf(status, "CapPrm"), maskOf(loading), status);
     }
+    assert.match(String(told(agent).kept), /^BPF to load eBPF programs again/);
+    await removeAll(node, first);
+    const second = await node.addPod({ name: "second" });
+    const calls = await node.run(second.container(), ["syscalls"]);
+    await eventually(
+      "it watches the other cgroup",
+      () => agent.log.match(/"watching pods"/g)?.length === 2 || agent.log,
+    );
+    await calls.go(10);
+    await agent.until(
+      "it counts in it",
+      (scrape) => scrape.sum("kpod_cpu_context_switches_total", { pod: "second" }) > 0,
+    );
+  },
+);
+
+Deno.test(
+  "an agent that was in a pod and is to watch other pods ends, as it cannot load programs",
+  needsPrograms,
+  async () => {
+    await using node = await LabNode.start();
+    const own = await node.addPod({ name: "agent" });
+    await using agent = await startInside(node, own.container(), MINIMAL);
+    const away = `${node.root}/away`;
+    await Deno.mkdir(away);
+    await Deno.writeTextFile(`${away}/cgroup.procs`, String(agent.pid));
+    await removeAll(node, own);
     await node.addPod({ name: "second" });
     const { code, log } = await agent.ended;
+    await Deno.remove(away);
     assert.equal(code, 1, log);
     assert.match(
       log,

@@ -91,10 +91,17 @@ Deno.test("the limit of open files is held against what that many containers tak
 
 Deno.test("what would be kept after the start is told with the purpose, and is never a fault", () => {
   using proc = processFiles(BPF | PERFMON | SYS_PTRACE, NEW);
-  const told = (wanted: typeof ALL, sufficeForMaps: boolean) =>
-    privileges(proc.root, wanted, (status, work) => capabilitiesNeeded(status, work, () => sufficeForMaps));
+  const told = (wanted: typeof ALL, sufficeForMaps: boolean, isContainer = true) =>
+    privileges(
+      proc.root,
+      wanted,
+      isContainer,
+      (status, work) => capabilitiesNeeded(status, work, () => sufficeForMaps),
+    );
   assertFinding(told(EBPF, true), ["ok", /^capabilities kept after the start: none$/]);
   assertFinding(told(EBPF, false), ["ok", /: BPF to read eBPF maps, which Linux before 5\.19/]);
   assertFinding(told(ALL, true), ["ok", /: SYS_PTRACE to look into containers' roots$/]);
   assertFinding(told(FILES_ONLY, false), ["ok", /: none$/]);
+  assertFinding(told(EBPF, true, false), ["ok", /: BPF to load .*; PERFMON to load eBPF programs again/]);
+  assertFinding(told(FILES_ONLY, true, false), ["ok", /: none$/]);
 });

@@ -21,14 +21,51 @@ const CASES: readonly (readonly [
   readsMapsWithout: boolean,
   kept: readonly Capability[],
 ])[] = [
-  ["files of cgroups", ALL, { maps: false, containers: false }, true, []],
-  ["maps, on a kernel that asks for nothing", ALL, { maps: true, containers: false }, true, []],
-  ["maps, on one that asks for a capability", ALL, { maps: true, containers: false }, false, ["BPF"]],
-  ["maps, on one that has no CAP_BPF", OLD, { maps: true, containers: false }, false, ["SYS_ADMIN"]],
-  ["containers", ALL, { maps: false, containers: true }, true, ["SYS_PTRACE", "DAC_READ_SEARCH"]],
-  ["containers, of what it has", DAEMON_SET, { maps: true, containers: true }, true, ["SYS_PTRACE"]],
-  ["both", DAEMON_SET, { maps: true, containers: true }, false, ["SYS_PTRACE", "BPF"]],
-  ["both, with nothing", [], { maps: true, containers: true }, false, []],
+  ["files of cgroups", ALL, { programs: false, maps: false, containers: false }, true, []],
+  [
+    "maps, on a kernel that asks for nothing",
+    ALL,
+    { programs: false, maps: true, containers: false },
+    true,
+    [],
+  ],
+  [
+    "maps, on one that asks for a capability",
+    ALL,
+    { programs: false, maps: true, containers: false },
+    false,
+    ["BPF"],
+  ],
+  ["maps, on one that has no CAP_BPF", OLD, { programs: false, maps: true, containers: false }, false, [
+    "SYS_ADMIN",
+  ]],
+  ["containers", ALL, { programs: false, maps: false, containers: true }, true, [
+    "SYS_PTRACE",
+    "DAC_READ_SEARCH",
+  ]],
+  ["containers, of what it has", DAEMON_SET, { programs: false, maps: true, containers: true }, true, [
+    "SYS_PTRACE",
+  ]],
+  ["both", DAEMON_SET, { programs: false, maps: true, containers: true }, false, ["SYS_PTRACE", "BPF"]],
+  ["programs that may be loaded again", ALL, { programs: true, maps: true, containers: false }, true, [
+    "BPF",
+    "PERFMON",
+    "SYS_RESOURCE",
+  ]],
+  ["programs, of what it has", DAEMON_SET, { programs: true, maps: true, containers: false }, true, [
+    "BPF",
+    "PERFMON",
+  ]],
+  [
+    "programs, on a kernel that has no CAP_BPF",
+    OLD,
+    { programs: true, maps: true, containers: false },
+    true,
+    [
+      "SYS_ADMIN",
+    ],
+  ],
+  ["both, with nothing", [], { programs: false, maps: true, containers: true }, false, []],
 ];
 
 function statusWith(names: readonly Capability[]): string {
@@ -44,7 +81,7 @@ for (const [what, had, work, readsMapsWithout, kept] of CASES) {
 
 Deno.test("whether maps can be read is tried with what is kept anyway", () => {
   const tried: (readonly Capability[])[] = [];
-  capabilitiesNeeded(statusWith(ALL), { maps: true, containers: true }, (capabilities) => {
+  capabilitiesNeeded(statusWith(ALL), { programs: false, maps: true, containers: true }, (capabilities) => {
     tried.push(capabilities);
     return true;
   });
