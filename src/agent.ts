@@ -23,6 +23,7 @@ import {
 } from "./metrics/self.ts";
 import { SeriesLimits, type SeriesLimitsOptions } from "./metrics/series_limits.ts";
 import type { ProgramOptions, Programs } from "./native/programs.ts";
+import { causeIn, Trouble } from "./trouble.ts";
 
 /** The loaded eBPF programs. */
 export type LoadedPrograms = Pick<Programs, keyof Programs>;
@@ -46,13 +47,13 @@ export interface AgentOptions {
   readonly processFamilies: () => readonly Family[];
   /** Whether the kernel keeps the run times of eBPF programs just now. @default never */
   readonly bpfStatisticsOn?: () => boolean;
-  /** @default Date.now */
+  /** Milliseconds of a clock that never goes back. @default performance.now */
   readonly now?: () => number;
 }
 
 /** What one cycle found out. */
 export interface Snapshot {
-  /** When the cycle ended, in milliseconds since the epoch. */
+  /** When the cycle ended, in milliseconds of the agent's clock. */
   readonly time: number;
   readonly families: readonly Family[];
   readonly targets: number;
@@ -93,10 +94,12 @@ export class Agent {
   #snapshot: Snapshot | undefined;
   #running: Promise<Snapshot> | undefined;
   #timer: ReturnType<typeof setInterval> | undefined;
-  /** What kept the running cycle from being complete, and what kept the last one, as logged. */
+  /** What kept the running cycle from being complete, and what kept the last one. */
   #troubles: string[] = [];
-  #trouble: string | undefined;
-  #failing = new Set<string>();
+  #reason: string | undefined;
+  readonly #incomplete: Trouble;
+  /** By the collector's name. */
+  readonly #failing: ReadonlyMap<string, Trouble>;
   /** Whether the kubelet has ever answered. */
   #hasNames = false;
   /** The cgroups' files being read, in another thread. */
@@ -108,10 +111,14 @@ export class Agent {
 
   constructor(options: AgentOptions, discovery: Pick<Discovery, "state" | "pollEarly">, log: Logger) {
     this.#options = options;
-    this.#now = options.now ?? Date.now;
+    this.#now = options.now ?? (() => performance.now());
     this.#discovery = discovery;
     this.#log = log;
     this.#limits = new SeriesLimits(options.series ?? { maxPerPod: Infinity, max: Infinity });
+    this.#incomplete = new Trouble(log, "cycle is complete again");
+    this.#failing = new Map(
+      options.collectors.map(({ name }) => [name, new Trouble(log, "collector works again", "error")]),
+    );
     this.#tree = new PodTree(options.cgroupRoot);
     this.#index = new TargetIndex(options.node, 2 * options.pollIntervalMs, options.includes);
     this.#files = new CgroupFiles([...new Set(options.collectors.flatMap(({ files = [] }) => files))]);
@@ -145,7 +152,7 @@ export class Agent {
   /** A snapshot that is at most a second old. */
   async snapshot(): Promise<Snapshot> {
     const last = this.#snapshot;
-    if (last !== undefined && Math.abs(this.#now() - last.time) < FRESH_MS) return last;
+    if (last !== undefined && this.#now() - last.time < FRESH_MS) return last;
     return await this.#cycleOnce();
   }
 
@@ -155,9 +162,9 @@ export class Agent {
     const stale = (what: string, time: number | undefined, intervalMs: number) =>
       staleness(what, time, intervalMs, this.#now());
     const reasons = [
-      stale("kubelet's last good answer", this.#discovery.state.lastSuccess, kubeletPollIntervalMs),
+      stale("kubelet's last good answer", this.#discovery.state.answeredAt, kubeletPollIntervalMs),
       stale("last cycle", this.#snapshot?.time, pollIntervalMs),
-      this.#trouble,
+      this.#reason,
     ].filter((reason) => reason !== undefined);
     return { ready: reasons.length === 0, reasons };
   }
@@ -279,14 +286,14 @@ export class Agent {
       const collected = collector.collect(cycle);
       // One that is done need not wait for the others.
       families = collected instanceof Promise ? await collected : collected;
-      this.#failing.delete(name);
+      this.#failing.get(name)?.end(this.#now(), { collector: name });
     } catch (error) {
       up = false;
-      // Once, not every cycle: kpod_collector_up tells how long it lasts.
-      if (!this.#failing.has(name)) {
-        this.#log.error("collector failed", { collector: name, error: messageOf(error) });
-      }
-      this.#failing.add(name);
+      const said = messageOf(error);
+      this.#failing.get(name)?.report(this.#now(), causeIn(said), "collector failed", {
+        collector: name,
+        error: said,
+      });
     }
     return { families, run: { name, up, seconds: (performance.now() - began) / 1000 } };
   }
@@ -323,12 +330,10 @@ export class Agent {
     return families;
   }
 
-  /** Logs what is wrong when it begins, changes or ends. */
-  #report(trouble: string | undefined): void {
-    if (trouble === this.#trouble) return;
-    this.#trouble = trouble;
-    if (trouble === undefined) this.#log.info("cycle is complete again");
-    else this.#log.warn("cycle is not complete", { reason: trouble });
+  #report(reason: string | undefined): void {
+    this.#reason = reason;
+    if (reason === undefined) this.#incomplete.end(this.#now());
+    else this.#incomplete.report(this.#now(), causeIn(reason), "cycle is not complete", { reason });
   }
 }
 

@@ -23,7 +23,7 @@ export interface Findings {
   readonly live: readonly ContainerCgroup[];
   /** Containers that the kernel's maps hold counts of, whether their cgroups still exist or not. */
   readonly counted: readonly ContainerCgroup[];
-  /** Milliseconds since the epoch. */
+  /** Milliseconds of a clock that never goes back. */
   readonly now: number;
 }
 

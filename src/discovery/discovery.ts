@@ -1,5 +1,6 @@
 /** Keeps asking the kubelet which pods this node has, and keeps the last good answer while it cannot be had. */
-import type { LogFields, Logger } from "../log.ts";
+import type { Logger } from "../log.ts";
+import { Trouble } from "../trouble.ts";
 import { KUBELET_ERROR_REASONS, KubeletError } from "./kubelet_error.ts";
 import { parsePodList, type Pod, type PodList } from "./pod.ts";
 
@@ -12,6 +13,8 @@ export interface DiscoveryState {
   readonly pods: readonly Pod[];
   /** When the last good list came, in milliseconds since the epoch. */
   readonly lastSuccess: number | undefined;
+  /** The same by a clock that never goes back, in milliseconds. */
+  readonly answeredAt: number | undefined;
   /** Good lists so far. */
   readonly generation: number;
   /** Failures so far by reason, from zero: failed polls, and `malformed_pod` for each such pod of each list. */
@@ -30,20 +33,21 @@ export interface DiscoveryOptions {
   readonly log: Logger;
   /** Gets every good list, those too that another has replaced before anyone asks for the state. */
   readonly onPods?: (pods: readonly Pod[]) => void;
-  /** @default Date.now */
+  /** Milliseconds of a clock that never goes back. @default performance.now */
   readonly now?: () => number;
+  /** Milliseconds since the epoch. @default Date.now */
+  readonly date?: () => number;
   /** @default setTimeout */
   readonly schedule?: Schedule;
+  /** From 0 to below 1: how much sooner a retry comes than it might. @default Math.random */
+  readonly random?: () => number;
 }
 
 /** Polls out of turn begin at least this long after the poll before. */
 const EARLY_POLL_SPACING_MS = 1000;
 
-/** The first retry while the kubelet has never answered; each further one waits twice as long. */
+/** The first retry after a failed poll; each further one waits twice as long, up to the interval. */
 const FIRST_RETRY_MS = 1000;
-
-/** How often a trouble that lasts is logged again. */
-const REMINDER_MS = 5 * 60 * 1000;
 
 /** The poller. It does nothing before `start()`, or the first `poll()`. */
 export class Discovery {
@@ -52,13 +56,16 @@ export class Discovery {
   readonly #log: Logger;
   readonly #onPods: (pods: readonly Pod[]) => void;
   readonly #now: () => number;
+  readonly #date: () => number;
   readonly #schedule: Schedule;
+  readonly #random: () => number;
   readonly #stopping = new AbortController();
   readonly #failing: Trouble;
   readonly #malformed: Trouble;
   #state: DiscoveryState = {
     pods: [],
     lastSuccess: undefined,
+    answeredAt: undefined,
     generation: 0,
     errors: new Map([...KUBELET_ERROR_REASONS, "internal", "malformed_pod"].map((reason) => [reason, 0])),
     malformed: 0,
@@ -66,7 +73,9 @@ export class Discovery {
   #started = false;
   #running: Promise<boolean> | undefined;
   #lastStart: number | undefined;
-  #retryMs = FIRST_RETRY_MS;
+  /** Polls that failed since the last good one, and how long the kubelet asked to be left alone. */
+  #failures = 0;
+  #retryAfterMs = 0;
   #cancelRegular: (() => void) | undefined;
   #cancelEarly: (() => void) | undefined;
 
@@ -76,8 +85,10 @@ export class Discovery {
     this.#intervalMs = options.intervalMs;
     this.#log = options.log;
     this.#onPods = options.onPods ?? (() => {});
-    this.#now = options.now ?? Date.now;
+    this.#now = options.now ?? (() => performance.now());
+    this.#date = options.date ?? Date.now;
     this.#schedule = options.schedule ?? scheduleTimeout;
+    this.#random = options.random ?? Math.random;
     this.#failing = new Trouble(options.log, "The kubelet answers, after failed polls");
     this.#malformed = new Trouble(options.log, "All pods can be read again");
   }
@@ -99,20 +110,20 @@ export class Discovery {
 
   /**
    * Asks for a poll out of turn, as when a cgroup of an unknown pod turns up. It begins at once, or a second after
-   * the last poll began; several requests in that time are one.
+   * the last poll began; several requests in that time are one. A kubelet that fails is asked when a retry is due,
+   * and not before.
    */
   pollEarly(): void {
-    if (this.#cancelEarly !== undefined || this.#stopping.signal.aborted) return;
+    if (this.#cancelEarly !== undefined || this.#stopping.signal.aborted || this.#failures > 0) return;
     const elapsed = this.#lastStart === undefined ? Infinity : this.#now() - this.#lastStart;
-    // A clock that was set back must not hold polls up.
-    if (elapsed < 0 || elapsed >= EARLY_POLL_SPACING_MS) return void this.poll();
+    if (elapsed >= EARLY_POLL_SPACING_MS) return void this.#pollOutOfTurn();
     this.#cancelEarly = this.#schedule(() => {
       this.#cancelEarly = undefined;
-      void this.poll();
+      void this.#pollOutOfTurn();
     }, EARLY_POLL_SPACING_MS - elapsed);
   }
 
-  /** Polls at once, and then every interval; sooner while the kubelet has never answered. */
+  /** Polls at once, and then every interval; after a failed poll sooner, and then less and less often. */
   start(): void {
     if (this.#started) return;
     this.#started = true;
@@ -130,16 +141,26 @@ export class Discovery {
   async #pollRegularly(): Promise<void> {
     const began = this.#now();
     await this.poll();
-    if (this.#stopping.signal.aborted) return;
-    this.#cancelRegular = this.#schedule(() => void this.#pollRegularly(), this.#pause(this.#now() - began));
+    this.#plan(this.#now() - began);
   }
 
-  /** Milliseconds until the next regular poll, after one that took `took`. */
-  #pause(took: number): number {
-    if (this.#state.generation > 0) return Math.min(this.#intervalMs, Math.max(0, this.#intervalMs - took));
-    const retry = this.#retryMs;
-    this.#retryMs *= 2;
-    return Math.min(retry, this.#intervalMs);
+  /** Leaves the regular polls as they are, unless it fails. */
+  async #pollOutOfTurn(): Promise<void> {
+    if (!await this.poll() && this.#started) this.#plan(0);
+  }
+
+  /** Plans the next regular poll, after one that took `took` milliseconds. */
+  #plan(took: number): void {
+    this.#cancelRegular?.();
+    if (this.#stopping.signal.aborted) return;
+    const pause = this.#failures === 0 ? Math.max(0, this.#intervalMs - took) : this.#backoff();
+    this.#cancelRegular = this.#schedule(() => void this.#pollRegularly(), pause);
+  }
+
+  /** Milliseconds until a retry, spread so that the nodes of a cluster do not all ask at once. */
+  #backoff(): number {
+    const most = Math.min(this.#intervalMs, FIRST_RETRY_MS * 2 ** (this.#failures - 1));
+    return Math.max(this.#retryAfterMs, most * (1 - this.#random() / 2));
   }
 
   async #poll(): Promise<boolean> {
@@ -157,11 +178,13 @@ export class Discovery {
   #accept({ pods, malformed }: PodList): void {
     const now = this.#now();
     const first = this.#state.generation === 0;
+    this.#failures = 0;
     this.#count("malformed_pod", malformed.length);
     this.#state = {
       ...this.#state,
       pods,
-      lastSuccess: now,
+      lastSuccess: this.#date(),
+      answeredAt: now,
       generation: this.#state.generation + 1,
       malformed: malformed.length,
     };
@@ -171,14 +194,16 @@ export class Discovery {
     const [example] = malformed;
     if (example === undefined) return void this.#malformed.end(now);
     const fields = { ...example, malformed: malformed.length };
-    this.#malformed.report(now, "Some pods cannot be read and are left out", fields);
+    this.#malformed.report(now, "malformed", "Some pods cannot be read and are left out", fields);
   }
 
   #reject(error: unknown): void {
     const reason = error instanceof KubeletError ? error.reason : "internal";
     const message = error instanceof Error ? error.message : String(error);
     this.#count(reason, 1);
-    this.#failing.report(this.#now(), message, { reason });
+    this.#failures++;
+    this.#retryAfterMs = error instanceof KubeletError ? error.retryAfterMs : 0;
+    this.#failing.report(this.#now(), reason, message, { reason });
   }
 
   #count(reason: string, by: number): void {
@@ -186,38 +211,6 @@ export class Discovery {
     const errors = new Map(this.#state.errors);
     errors.set(reason, (errors.get(reason) ?? 0) + by);
     this.#state = { ...this.#state, errors };
-  }
-}
-
-/** Something that goes wrong for a while: logged when it begins, now and then while it lasts, and when it ends. */
-class Trouble {
-  readonly #log: Logger;
-  readonly #over: string;
-  #since: number | undefined;
-  #logged = 0;
-  #times = 0;
-
-  constructor(log: Logger, over: string) {
-    this.#log = log;
-    this.#over = over;
-  }
-
-  report(now: number, message: string, fields: LogFields): void {
-    this.#times++;
-    const due = this.#since === undefined || now < this.#logged || now - this.#logged >= REMINDER_MS;
-    this.#since ??= now;
-    if (!due) return this.#log.debug(message, fields);
-    this.#logged = now;
-    this.#log.warn(message, { ...fields, times: this.#times });
-  }
-
-  /** Returns whether there was anything to end. */
-  end(now: number): boolean {
-    if (this.#since === undefined) return false;
-    this.#log.info(this.#over, { seconds: Math.round((now - this.#since) / 1000), times: this.#times });
-    this.#since = undefined;
-    this.#times = 0;
-    return true;
   }
 }
 

@@ -151,7 +151,7 @@ function get(
       const finish = () => {
         const body = Buffer.concat(chunks);
         if (status === 200) settle(() => resolve(body));
-        else fail(statusError(facts, status, body.toString("utf8")));
+        else fail(statusError(facts, status, body.toString("utf8"), response.headers["retry-after"]));
       };
       response.on("data", (chunk: Buffer) => {
         length += chunk.length;

@@ -17,10 +17,17 @@ export type KubeletErrorReason = (typeof KUBELET_ERROR_REASONS)[number];
 export class KubeletError extends Error {
   override readonly name = "KubeletError";
   readonly reason: KubeletErrorReason;
+  /** How long the kubelet wants to be left alone, in milliseconds. */
+  readonly retryAfterMs: number;
 
-  constructor(reason: KubeletErrorReason, message: string, options?: ErrorOptions) {
+  constructor(
+    reason: KubeletErrorReason,
+    message: string,
+    { retryAfterMs = 0, ...options }: ErrorOptions & { readonly retryAfterMs?: number } = {},
+  ) {
     super(message, options);
     this.reason = reason;
+    this.retryAfterMs = retryAfterMs;
   }
 }
 
@@ -32,7 +39,20 @@ export function pollError(
   advice: string,
   cause?: unknown,
 ) {
-  return new KubeletError(reason, `Cannot list pods at ${url}: got ${got}; ${advice}`, { cause });
+  return new KubeletError(reason, pollMessage(url, got, advice), { cause });
+}
+
+function pollMessage(url: string, got: string, advice: string): string {
+  return `Cannot list pods at ${url}: got ${got}; ${advice}`;
+}
+
+/** However long a kubelet wants to be left alone, it is asked again after this, in milliseconds. */
+const LONGEST_RETRY_AFTER_MS = 5 * 60 * 1000;
+
+/** Milliseconds that a header `Retry-After` asks for: seconds, or a date. */
+function retryAfterMs(header: string): number {
+  const ms = /^\d+$/.test(header) ? Number(header) * 1000 : Date.parse(header) - Date.now();
+  return Number.isNaN(ms) ? 0 : Math.min(Math.max(0, ms), LONGEST_RETRY_AFTER_MS);
 }
 
 /** What about the request decides which advice fits. */
@@ -45,8 +65,13 @@ export interface RequestFacts {
   readonly address: string;
 }
 
-/** An answer other than 200, of which `text` is the beginning. */
-export function statusError(facts: RequestFacts, status: number, text: string): KubeletError {
+/** An answer other than 200, of which `text` is the beginning; `retryAfter` is its header of that name. */
+export function statusError(
+  facts: RequestFacts,
+  status: number,
+  text: string,
+  retryAfter = "",
+): KubeletError {
   const said = text.split("\n", 1)[0]?.trim().slice(0, 200) ?? "";
   const got = `HTTP status ${status}${said === "" ? "" : ` (${said})`}`;
   if (status === 401) return pollError("unauthorized", facts.url, got, unauthorizedAdvice(facts));
@@ -55,14 +80,16 @@ export function statusError(facts: RequestFacts, status: number, text: string): 
   if (status === 400 && said.startsWith("Client sent an HTTP request to an HTTPS server")) {
     return pollError("tls", facts.url, got, "use https:// in KPOD_KUBELET_URL");
   }
-  return pollError(
-    "http",
-    facts.url,
-    got,
-    status >= 500
-      ? "see the kubelet's log on this node"
-      : "check that KPOD_KUBELET_URL is a kubelet's address, without the path",
-  );
+  const message = pollMessage(facts.url, got, httpAdvice(status));
+  return new KubeletError("http", message, { retryAfterMs: retryAfterMs(retryAfter) });
+}
+
+function httpAdvice(status: number): string {
+  if (status >= 500) return "see the kubelet's log on this node";
+  if (status === 429) {
+    return "it is asked less often until it answers; raise KPOD_KUBELET_POLL_INTERVAL_SECONDS if this goes on";
+  }
+  return "check that KPOD_KUBELET_URL is a kubelet's address, without the path";
 }
 
 const NO_CREDENTIALS = "no credentials were sent: set KPOD_KUBELET_TOKEN_FILE";

@@ -74,7 +74,7 @@ export async function referencePod(profile: Config["profile"]): Promise<string> 
       processFamilies: () => [],
     },
     {
-      state: { pods: [POD], lastSuccess: 0, generation: 1, errors: new Map(), malformed: 0 },
+      state: { pods: [POD], lastSuccess: 0, answeredAt: 0, generation: 1, errors: new Map(), malformed: 0 },
       pollEarly: () => {},
     },
     log,

@@ -60,7 +60,14 @@ export class AgentSetup implements AsyncDisposable {
     pollIntervalMs?: number;
   } = {}) {
     this.#discovery = {
-      state: { pods: [], lastSuccess: undefined, generation: 0, errors: new Map(), malformed: 0 },
+      state: {
+        pods: [],
+        lastSuccess: undefined,
+        answeredAt: undefined,
+        generation: 0,
+        errors: new Map(),
+        malformed: 0,
+      },
       pollEarly: () => void this.earlyPolls++,
     };
     const all: AgentOptions = {
@@ -121,7 +128,7 @@ export class AgentSetup implements AsyncDisposable {
   answer(...ids: readonly string[]): void {
     const pods: Pod[] = ids.length === 0 ? [] : [pod(UID, "web", { main: ids })];
     const { generation } = this.#discovery.state;
-    Object.assign(this.#discovery.state, { pods, generation: generation + 1, lastSuccess: this.now });
+    Object.assign(this.#discovery.state, { pods, generation: generation + 1, answeredAt: this.now });
   }
 
   /** A snapshot of a new cycle, `seconds` after the last one. */

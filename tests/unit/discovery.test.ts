@@ -3,9 +3,13 @@ import { Discovery } from "../../src/discovery/discovery.ts";
 import { KubeletError } from "../../src/discovery/kubelet.ts";
 import type { LogFields, Logger } from "../../src/log.ts";
 
-/** A clock that stands still until told, with the timers that hang on it. */
+/** A clock that stands still until told, with the timers that hang on it, and the time of day. */
 class FakeClock {
   time = 1_000_000;
+  /** What the date is ahead of the time, in milliseconds. */
+  ahead = 0;
+  /** What retries are spread by. */
+  random = 0;
   #timers: { at: number; callback: () => void }[] = [];
 
   readonly now = () => this.time;
@@ -17,6 +21,10 @@ class FakeClock {
       this.#timers = this.#timers.filter((other) => other !== timer);
     };
   };
+
+  get date(): number {
+    return this.time + this.ahead;
+  }
 
   get pending(): number {
     return this.#timers.length;
@@ -60,7 +68,14 @@ function setUp(intervalMs = 30_000) {
   const discovery = new Discovery(() => {
     kubelet.polls.push(clock.time - begin);
     return kubelet.answer();
-  }, { intervalMs, log: logger, now: clock.now, schedule: clock.schedule });
+  }, {
+    intervalMs,
+    log: logger,
+    now: clock.now,
+    date: () => clock.date,
+    schedule: clock.schedule,
+    random: () => clock.random,
+  });
   const loud = () =>
     lines.filter(({ level }) => level !== "debug").map(({ level, message }) => `${level} ${message}`);
   return { clock, kubelet, discovery, lines, loud };
@@ -104,7 +119,7 @@ Deno.test("a slow answer does not put the next poll off", async () => {
   await discovery.stop();
 });
 
-Deno.test("a kubelet that never answered is asked after 1 s, 2 s, 4 s and so on up to the interval", async () => {
+Deno.test("a kubelet that fails is asked after 1 s, 2 s, 4 s and so on up to the interval, always anew", async () => {
   const { discovery, kubelet, clock } = setUp(10_000);
   kubelet.answer = refuse;
   discovery.start();
@@ -114,7 +129,46 @@ Deno.test("a kubelet that never answered is asked after 1 s, 2 s, 4 s and so on 
   await clock.pass(10_000);
   kubelet.answer = refuse;
   await clock.pass(20_000);
-  assert.deepEqual(kubelet.polls.slice(-3), [45_000, 55_000, 65_000], "no sooner once it has answered");
+  assert.deepEqual(kubelet.polls.slice(7), [45_000, 55_000, 56_000, 58_000, 62_000]);
+  await discovery.stop();
+});
+
+Deno.test("retries are spread over the second half of their time", async () => {
+  const { discovery, kubelet, clock } = setUp(10_000);
+  kubelet.answer = refuse;
+  clock.random = 0.5;
+  discovery.start();
+  await clock.pass(10_000);
+  clock.random = 0.999;
+  await clock.pass(13_000);
+  assert.deepEqual(kubelet.polls, [0, 750, 2_250, 5_250, 11_250, 16_255, 21_260]);
+  await discovery.stop();
+});
+
+Deno.test("a kubelet that asks to be left alone is, whatever cgroup has no name", async () => {
+  const { discovery, kubelet, clock } = setUp(10_000);
+  kubelet.answer = () => Promise.reject(new KubeletError("http", "busy", { retryAfterMs: 30_000 }));
+  discovery.start();
+  await clock.pass(100);
+  kubelet.answer = () => Promise.resolve(podList("web"));
+  for (let second = 0; second < 45; second++) {
+    discovery.pollEarly();
+    await clock.pass(1_000);
+  }
+  assert.deepEqual(kubelet.polls.slice(0, 3), [0, 30_000, 31_000]);
+  await discovery.stop();
+});
+
+Deno.test("an early poll that fails is tried again as a regular one is", async () => {
+  const { discovery, kubelet, clock } = setUp();
+  discovery.start();
+  await clock.pass(5_000);
+  kubelet.answer = refuse;
+  discovery.pollEarly();
+  await clock.pass(3_500);
+  kubelet.answer = () => Promise.resolve(podList("web"));
+  await clock.pass(40_000);
+  assert.deepEqual(kubelet.polls, [0, 5_000, 6_000, 8_000, 12_000, 42_000]);
   await discovery.stop();
 });
 
@@ -190,7 +244,7 @@ Deno.test("an outage is logged when it begins, every five minutes, and when it i
   discovery.start();
   await clock.pass(5_000);
   kubelet.answer = refuse;
-  await clock.pass(605_000);
+  await clock.pass(615_000);
   kubelet.answer = () => Promise.resolve(podList("web"));
   await clock.pass(60_000);
   const warning = "warn Cannot list pods: refused";
@@ -201,7 +255,8 @@ Deno.test("an outage is logged when it begins, every five minutes, and when it i
     warning,
     "info The kubelet answers, after failed polls",
   ]);
-  assert.deepEqual(lines.at(-1)?.fields, { seconds: 610, times: 61 });
+  // At 10, 11, 13, 17 and 25 s, and then every 10 s.
+  assert.deepEqual(lines.at(-1)?.fields, { seconds: 615, times: 64 });
   await discovery.stop();
 });
 
@@ -231,14 +286,20 @@ Deno.test("early polls begin at least a second after the start of any other", as
   await discovery.stop();
 });
 
-Deno.test("a clock that is set back holds no early poll up", async () => {
-  const { discovery, kubelet, clock } = setUp();
-  await discovery.poll();
-  clock.time -= 3_600_000;
-  discovery.pollEarly();
-  await settle();
-  assert.equal(kubelet.polls.length, 2);
-});
+for (const hours of [-1, 1]) {
+  Deno.test(`a clock that is set by ${hours} h moves no poll; the date of the last answer is the new one`, async () => {
+    const { discovery, kubelet, clock } = setUp();
+    discovery.start();
+    await clock.pass(10_000);
+    clock.ahead = hours * 3_600_000;
+    discovery.pollEarly();
+    await clock.pass(25_000);
+    assert.deepEqual(kubelet.polls, [0, 10_000, 30_000]);
+    assert.equal(discovery.state.lastSuccess, 1_030_000 + clock.ahead);
+    assert.equal(discovery.state.answeredAt, 1_030_000);
+    await discovery.stop();
+  });
+}
 
 Deno.test("the stop breaks off a poll under way, counts and logs nothing of it, and leaves no timer", async () => {
   const { clock, lines } = setUp();

@@ -16,13 +16,14 @@ const LAYERS: readonly {
   readonly types?: readonly RegExp[];
 }[] = [
   { layer: "log", files: /^src\/log\.ts$/ },
+  { layer: "trouble", files: /^src\/trouble\.ts$/, types: [/^src\/log\.ts$/] },
   { layer: "nearest", files: /^src\/nearest\.ts$/ },
   { layer: "version", files: /^src\/version\.ts$/, imports: [/^deno\.json$/] },
   { layer: "tables", files: /^src\/(?:profiles|syscalls|syscall_numbers)\.ts$/ },
   { layer: "parse", files: /^src\/parse\// },
   { layer: "metrics", files: /^src\/metrics\// },
   { layer: "native", files: /^src\/native\// },
-  { layer: "discovery", files: /^src\/discovery\//, imports: [/^src\/log\.ts$/] },
+  { layer: "discovery", files: /^src\/discovery\//, imports: [/^src\/(?:log|trouble)\.ts$/] },
   {
     layer: "config",
     files: /^src\/config\w*\.ts$/,
@@ -62,7 +63,7 @@ const LAYERS: readonly {
   {
     layer: "agent",
     files: /^src\/agent\.ts$/,
-    imports: [/^src\/(?:cgroup|metrics)\//],
+    imports: [/^src\/(?:cgroup|metrics)\//, /^src\/trouble\.ts$/],
     types: [/^src\/(?:collectors|discovery|native)\//, /^src\/log\.ts$/],
   },
   {
