@@ -184,7 +184,10 @@ export class Agent {
     this.#troubles = [];
     const refreshed = await this.#attempt(() => this.#refresh());
     // Without knowing what exists now, nothing may be taken to be gone.
-    if (!refreshed) this.#index.keepUnknown();
+    if (!refreshed) {
+      this.#index.keepUnknown();
+      this.#reading = this.#attempt(() => this.#readFiles());
+    }
     const { families: collected, runs } = await this.#collect();
     const families = this.#limits.apply(collected);
     await this.#reading;

@@ -111,13 +111,15 @@ export class PodTree implements Disposable {
   readonly #path: string;
   #hierarchy: HostRoot | undefined;
   #kubepods: KubepodsRoot | undefined;
+  /** Whether the hierarchy could not be read, and may be another one by now. */
+  #isDoubtful = false;
 
   /** `path` as for `openHierarchy`; it need not be there yet. */
   constructor(path: string) {
     this.#path = path;
   }
 
-  /** The hierarchy as it was when containers were last listed; `undefined` if there was none. */
+  /** The hierarchy as it was when containers were last listed; `undefined` if there never was one. */
   get hierarchy(): HostRoot | undefined {
     return this.#hierarchy;
   }
@@ -130,21 +132,32 @@ export class PodTree implements Disposable {
   /**
    * The containers' cgroups that exist now.
    *
-   * @throws {Error} if there is no cgroup v2 hierarchy or it cannot be read; the next call begins anew.
+   * @throws {Error} if there is no cgroup v2 hierarchy or it cannot be read; the next call begins anew, and until one
+   * succeeds the hierarchy of before stays open.
    */
   containers(): readonly ContainerCgroup[] {
     try {
-      const live = this.#hierarchy && this.#kubepods && listContainers(this.#hierarchy, this.#kubepods);
-      if (live !== undefined) return live;
-      // What is mounted there now may be another hierarchy than the one that was opened.
-      this.close();
-      this.#hierarchy = openHierarchy(this.#path);
-      this.#kubepods = findKubepods(this.#hierarchy);
-      return this.#kubepods && listContainers(this.#hierarchy, this.#kubepods) || [];
+      return this.#listAgain() ?? this.#listAnew();
     } catch (error) {
-      this.close();
+      this.#isDoubtful = true;
       throw error;
     }
+  }
+
+  #listAgain(): readonly ContainerCgroup[] | undefined {
+    if (this.#isDoubtful || this.#hierarchy === undefined || this.#kubepods === undefined) return undefined;
+    return listContainers(this.#hierarchy, this.#kubepods);
+  }
+
+  /** What is mounted there now may be another hierarchy than the one that was opened. */
+  #listAnew(): readonly ContainerCgroup[] {
+    const hierarchy = openHierarchy(this.#path);
+    this.close();
+    this.#hierarchy = hierarchy;
+    this.#kubepods = findKubepods(hierarchy);
+    const live = this.#kubepods && listContainers(hierarchy, this.#kubepods) || [];
+    this.#isDoubtful = false;
+    return live;
   }
 
   close(): void {

@@ -47,8 +47,11 @@ export interface KubeletClient {
   fetchPods(signal?: AbortSignal): Promise<unknown>;
 }
 
-/** Some 200 kB for 100 pods are usual; what is beyond this is not a node's list of pods. */
-const BODY_LIMIT = 64 * 1024 * 1024;
+/**
+ * Some 200 kB for 100 pods are usual; what is beyond this is not a node's list of pods. To parse JSON may take sixty
+ * times its length of memory, and an agent that is killed for that has lost its counts.
+ */
+const BODY_LIMIT = 16 * 1024 * 1024;
 
 /** Of an error's body only the first line is shown. */
 const ERROR_BODY_LIMIT = 64 * 1024;

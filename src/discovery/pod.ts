@@ -87,11 +87,16 @@ export function parsePodList(body: unknown): PodList {
   return { pods, malformed };
 }
 
+/** Many times what any node runs: looking at each of millions would hold the agent up. */
+const MOST_PODS = 10_000;
+
 function itemsOf(body: unknown): readonly unknown[] {
   const { kind, items } = (body ?? {}) as { kind?: unknown; items?: unknown };
   if (kind === "PodList" && items === null) return [];
-  if (kind === "PodList" && Array.isArray(items)) return items;
-  const got = kind === "PodList"
+  if (kind === "PodList" && Array.isArray(items) && items.length <= MOST_PODS) return items;
+  const got = kind === "PodList" && Array.isArray(items)
+    ? `${items.length} pods, more than ${MOST_PODS}`
+    : kind === "PodList"
     ? "a PodList without a list of items"
     : typeof kind === "string"
     ? `kind ${JSON.stringify(kind)}`

@@ -25,7 +25,10 @@ const ERRORS: Readonly<Record<number, readonly [code: string, text: string]>> = 
   21: ["EISDIR", "is a directory"],
   22: ["EINVAL", "invalid argument"],
   23: ["ENFILE", "too many open files in the system"],
-  24: ["EMFILE", "too many open files"],
+  24: [
+    "EMFILE",
+    "too many open files: raise this process's limit, LimitNOFILE= of the container runtime's unit",
+  ],
   27: ["EFBIG", "file too large"],
   28: ["ENOSPC", "no space left"],
   29: ["ESPIPE", "illegal seek, as in a pipe"],

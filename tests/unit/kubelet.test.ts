@@ -184,7 +184,7 @@ for (const [what, said, says] of BODIES) {
   });
 }
 
-Deno.test("a body without end is given up at 64 MiB", async () => {
+Deno.test("a body without end is given up at 16 MiB", async () => {
   const chunk = new Uint8Array(1024 * 1024);
   await using server = await servePlain((_, response) => {
     const write = () => {
@@ -193,7 +193,7 @@ Deno.test("a body without end is given up at 64 MiB", async () => {
     response.on("drain", write);
     write();
   });
-  await failsWith(ask(server.port, { timeoutMs: 30_000 }, {}, "http"), "body", /more than 64 MiB/);
+  await failsWith(ask(server.port, { timeoutMs: 30_000 }, {}, "http"), "body", /more than 16 MiB/);
 });
 
 const NO_CONNECTION: readonly (readonly [address: string, error: object, says: RegExp])[] = [
