@@ -6,11 +6,12 @@ export type KubeletAnswer =
   | { readonly kind: "pods" }
   /** `"items":null`, as for some seconds after a kubelet's restart. */
   | { readonly kind: "empty" }
-  /** An error of the API's form. */
-  | { readonly kind: "status"; readonly status: number }
+  | { readonly kind: "status"; readonly status: number; readonly headers?: Readonly<Record<string, string>> }
   | { readonly kind: "text"; readonly text: string }
   /** Never, until it is stopped. */
-  | { readonly kind: "hang" };
+  | { readonly kind: "hang" }
+  /** The headers and the beginning of a body, of which the rest never comes. */
+  | { readonly kind: "stall" };
 
 export interface KubeletOptions {
   /** Returns the body of `/pods`. */
@@ -86,12 +87,26 @@ export class Kubelet implements AsyncDisposable {
       case "empty":
         return Response.json({ kind: "PodList", apiVersion: "v1", metadata: {}, items: null });
       case "status":
-        return new Response("the lab was told to fail\n", { status: this.answer.status });
+        return new Response("the lab was told to fail\n", this.answer);
       case "text":
         return new Response(this.answer.text, { headers: { "content-type": "application/json" } });
       case "hang":
         await this.#stopping.promise;
         return new Response("stopped", { status: 503 });
+      case "stall":
+        return new Response(beginning(this.#stopping.promise));
     }
   }
+}
+
+/** A body that begins, and goes on when `wait` is over. */
+function beginning(wait: Promise<void>): ReadableStream<Uint8Array> {
+  const encoder = new TextEncoder();
+  return new ReadableStream({
+    start: (controller) => controller.enqueue(encoder.encode('{"kind":"PodList","items":[')),
+    async pull(controller) {
+      await wait;
+      controller.close();
+    },
+  });
 }
