@@ -100,6 +100,8 @@ export class Agent {
   readonly #incomplete: Trouble;
   /** By the collector's name. */
   readonly #failing: ReadonlyMap<string, Trouble>;
+  /** The maps that have refused updates, and how many by the last cycle. */
+  readonly #full = new Map<string, { readonly trouble: Trouble; refused: number }>();
   /** Whether the kubelet has ever answered. */
   #hasNames = false;
   /** The cgroups' files being read, in another thread. */
@@ -328,9 +330,26 @@ export class Agent {
     ];
     const programs = this.#programs;
     const timed = this.#options.bpfStatisticsOn?.() ?? false;
-    if (programs !== undefined) await this.#attempt(() => families.push(...programFamilies(programs, timed)));
+    if (programs !== undefined) {
+      await this.#attempt(() => families.push(...programFamilies(programs, timed)));
+      await this.#attempt(() => this.#reportFull(programs));
+    }
     await this.#attempt(() => families.push(...this.#options.processFamilies()));
     return families;
+  }
+
+  /** What a full map refuses is not counted anywhere. */
+  #reportFull(programs: LoadedPrograms): void {
+    for (const [map, refused] of programs.updateErrors()) {
+      const full = this.#full.get(map) ??
+        { trouble: new Trouble(this.#log, "map has room again"), refused: 0 };
+      if (refused > full.refused) {
+        const message = "map is full: what it refuses is not counted; raise KPOD_BPF_MAX_CGROUPS";
+        full.trouble.report(this.#now(), map, message, { map, refused });
+      } else full.trouble.end(this.#now(), { map });
+      full.refused = refused;
+      this.#full.set(map, full);
+    }
   }
 
   #report(reason: string | undefined): void {

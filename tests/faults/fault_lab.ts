@@ -60,6 +60,8 @@ export class FaultLab implements AsyncDisposable {
         ...this.node.agentEnvironment(),
         ...LOAD_SETTINGS,
         ...SHORT_INTERVALS,
+        // Longer than any poll that goes well takes on a busy machine.
+        KPOD_KUBELET_TIMEOUT_MS: "20000",
         KPOD_KUBELET_URL: `https://127.0.0.1:${this.port}`,
         ...this.settings,
       }),

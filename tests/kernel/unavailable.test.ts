@@ -1,12 +1,12 @@
 /** What is said of programs that cannot be loaded, and what they cost. */
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
-import { type ObjectName, OBJECTS, SIGNALS } from "../../src/native/signals.ts";
+import { type ObjectName, SIGNALS } from "../../src/native/signals.ts";
 import { loadPrograms, type States } from "./load_states.ts";
 import { needsCompiler, needsPrograms } from "./requirements.ts";
+import { BPF, compile, copiedObjects, type Edit } from "./spoilt_objects.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
-const BPF = `${ROOT}bpf`;
 
 const attached = (
   states: States,
@@ -14,34 +14,6 @@ const attached = (
 const reasons = (
   states: States,
 ) => [...new Set(states.filter(({ state }) => state === "unavailable").map(({ reason }) => reason))];
-
-/** The objects in a directory of their own. */
-async function copiedObjects() {
-  const directory = await Deno.makeTempDir({ prefix: "kpod-objects-" });
-  for (const name of OBJECTS) await Deno.copyFile(`${BPF}/${name}.bpf.o`, `${directory}/${name}.bpf.o`);
-  return { directory, [Symbol.asyncDispose]: () => Deno.remove(directory, { recursive: true }) };
-}
-
-type Edit = readonly [file: string, from: string, to: string];
-
-/** Compiles an object after changes to its source or to headers. */
-async function compile(directory: string, name: ObjectName, ...edits: readonly Edit[]): Promise<void> {
-  for (const { name: file } of Deno.readDirSync(BPF)) {
-    if (/\.[ch]$/.test(file)) await Deno.copyFile(`${BPF}/${file}`, `${directory}/${file}`);
-  }
-  for (const [file, from, to] of edits) {
-    const text = await Deno.readTextFile(`${directory}/${file}`);
-    assert.ok(text.includes(from), `${file} has no ${from}`);
-    await Deno.writeTextFile(`${directory}/${file}`, text.replace(from, to));
-  }
-  const target = `-D__TARGET_ARCH_${Deno.build.arch === "aarch64" ? "arm64" : "x86"}`;
-  const args = ["-g", "-O2", "-target", "bpf", "-mcpu=v3", target, "-c", `${name}.bpf.c`];
-  const { success } = await new Deno.Command("clang", {
-    args: [...args, "-o", `${name}.bpf.o`],
-    cwd: directory,
-  }).spawn().status;
-  assert.ok(success);
-}
 
 const NO_OBJECT = /^the file is not an eBPF object: run "deno task build"$/;
 
