@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { eventually } from "../agent/agent.ts";
 import { counted, labelsOf, load } from "../agent/load.ts";
+import { countDescriptors } from "../agent/totals.ts";
 import { needsPrograms } from "../kernel/requirements.ts";
 import { FaultLab, logLines } from "./fault_lab.ts";
 
@@ -15,8 +16,8 @@ Deno.test(
   async () => {
     await using lab = await FaultLab.start();
     const { agent, node } = lab;
-    const open = [...Deno.readDirSync(`/proc/${agent.pid}/fd`)].length;
-    await limit(agent.pid, open + SPARE);
+    const open = countDescriptors(agent);
+    const before = await lab.limitFiles(open + SPARE);
     const late = await node.addPod({ name: "late", containers: CONTAINERS });
     const expected = [];
     for (const container of late.containers) expected.push(await load(node, container));
@@ -28,7 +29,7 @@ Deno.test(
     const full = await agent.fresh();
     assert.deepEqual(counted(full, labelsOf(lab.container)), lab.done);
     assert.equal(full.sum("process_max_fds"), open + SPARE);
-    await limit(agent.pid, 4096);
+    await lab.limitFiles(before);
     await agent.untilReady();
     const after = await agent.fresh();
     assert.deepEqual(late.containers.map((container) => counted(after, labelsOf(container))), expected);
@@ -39,9 +40,3 @@ Deno.test(
     assert.ok(told.some(({ reason = "" }) => reason.includes("LimitNOFILE=")));
   },
 );
-
-async function limit(pid: number, files: number): Promise<void> {
-  const args = ["--pid", String(pid), `--nofile=${files}:4096`];
-  const { success, stderr } = await new Deno.Command("prlimit", { args }).output();
-  assert.ok(success, new TextDecoder().decode(stderr));
-}

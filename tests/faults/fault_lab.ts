@@ -99,6 +99,16 @@ export class FaultLab implements AsyncDisposable {
     this.startKubelet(certificates);
   }
 
+  /** Sets how many files the agent may open, and returns how many that were. */
+  async limitFiles(files: number): Promise<number> {
+    const { pid } = this.agent;
+    const [, before] = /^Max open files\s+(\d+)/m.exec(await Deno.readTextFile(`/proc/${pid}/limits`)) ?? [];
+    const args = ["--pid", String(pid), `--nofile=${files}:`];
+    const { success, stderr } = await new Deno.Command("prlimit", { args }).output();
+    if (!success) throw new Error(`Cannot limit files: got ${new TextDecoder().decode(stderr)}`);
+    return Number(before);
+  }
+
   /** Has the container do some of everything. */
   async work(): Promise<void> {
     this.done = plus(this.done, await load(this.node, this.container));

@@ -4,6 +4,7 @@ import type { ContainerCgroup } from "../../src/cgroup/hierarchy.ts";
 import { KernelTotals } from "../../src/collectors/kernel_totals.ts";
 import { FakeKernel, nameOf } from "./fake_kernel.ts";
 import { cgroup, GRACE_MS, NodeStory, pod } from "./node_story.ts";
+import { mulberry32 } from "../random.ts";
 
 const MAP = "syscall";
 const CALLS = [0, 1, 202];
@@ -159,15 +160,4 @@ export class RandomNode {
   #chance(probability: number): boolean {
     return this.#random() < probability;
   }
-}
-
-/** A small generator of random numbers from 0 to 1 that a seed repeats. */
-function mulberry32(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
 }
