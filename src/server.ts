@@ -8,6 +8,7 @@ import { acceptsGzip, chooseFormat } from "./negotiation.ts";
 import { CONTENT_SECURITY_POLICY, renderStatusPage, type StatusPage } from "./status_page.ts";
 import { type Gate, guarded } from "./web/gate.ts";
 import type { Listen, ListenAddress, Listener } from "./web/listener.ts";
+import { Seldom } from "./web/seldom.ts";
 
 export type { StatusPage };
 
@@ -64,6 +65,8 @@ export function handler(deps: ServerDependencies): (request: Request) => Promise
     ["/readyz", () => readiness(deps)],
   ]);
 
+  const told = new Map([...routes.keys()].map((path) => [path, new Seldom()]));
+
   async function answer(request: Request, path: string): Promise<Answer> {
     const route = routes.get(path);
     if (!route) {
@@ -83,10 +86,12 @@ export function handler(deps: ServerDependencies): (request: Request) => Promise
     try {
       return toResponse(request, await answer(request, path));
     } catch (error) {
-      deps.log.error(`Cannot answer ${request.method} ${path}`, {
-        error: error instanceof Error ? error.message : String(error),
-        stack: error instanceof Error ? error.stack : undefined,
-      });
+      told.get(path)?.tell(() =>
+        deps.log.error(`Cannot answer ${request.method} ${path}`, {
+          error: error instanceof Error ? error.message : String(error),
+          stack: error instanceof Error ? error.stack : undefined,
+        })
+      );
       const body = `Cannot answer ${request.method} ${path}: internal error; see the agent's log\n`;
       return toResponse(request, { status: 500, type: PLAIN_TEXT, body });
     }

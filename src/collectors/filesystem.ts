@@ -11,12 +11,7 @@ import { ContainerMounts, type Question } from "./container_mounts.ts";
 import { type Answer, FilesystemSizes, isDenial, type Proc, type SizesOptions } from "./filesystem_sizes.ts";
 import { Oversized } from "./oversized.ts";
 import { ProcessFile } from "./process_file.ts";
-import type { Clock, Process, ProcessCycle, Processes, Procfs } from "./processes.ts";
-
-export interface FilesystemOptions extends SizesOptions {
-  /** @default performance.now */
-  readonly clock?: Clock;
-}
+import type { Process, ProcessCycle, Processes, Procfs } from "./processes.ts";
 
 interface Container {
   readonly labels: Labels;
@@ -51,7 +46,7 @@ export function filesystemCollector(
   proc: Procfs & Proc,
   processes: Processes,
   log: Pick<Logger, "info" | "warn">,
-  { clock = () => performance.now(), ...options }: FilesystemOptions = {},
+  options: SizesOptions = {},
 ): Collector & { collect(cycle: ProcessCycle): Promise<Family[]> } {
   const sizes = new FilesystemSizes(proc, log, options);
   const oversized = new Oversized(
@@ -65,7 +60,7 @@ export function filesystemCollector(
     (text) => new ContainerMounts(text),
     {
       isSettled: (process, mounts) => tellsMounts && !mounts.isPropagated && !mayMount(proc, process),
-      clock,
+      ...options.clock === undefined ? {} : { clock: options.clock },
     },
   );
   /** Whether the kernel says which mount a path leads to, so that it shows when a list of mounts is old. */

@@ -10,6 +10,7 @@ import { NativeError } from "../native/error.ts";
 import { DirectoryError, type FilesystemSize, filesystemSizes } from "../native/statfs.ts";
 import type { Question } from "./container_mounts.ts";
 import { Patience, Slots } from "./patience.ts";
+import type { Clock } from "./processes.ts";
 
 export interface SizesOptions {
   /** How long a local filesystem may take, and how long a round waits for others from then on. @default 100 ms */
@@ -20,6 +21,8 @@ export interface SizesOptions {
   readonly measure?: typeof filesystemSizes;
   /** The /proc/PID/status of this process. @default ownStatus */
   readonly status?: () => string;
+  /** @default performance.now */
+  readonly clock?: Clock;
 }
 
 /** What is needed of the procfs. */
@@ -29,6 +32,8 @@ interface Hanging {
   readonly fields: LogFields;
   /** Whether the call still hangs; if not, the filesystem is to be asked again. */
   isStuck: boolean;
+  /** Whether it was logged. */
+  isTold: boolean;
   /** It keeps its place among the calls while it hangs, so that there are never too many. */
   slot: Disposable | undefined;
 }
@@ -38,6 +43,9 @@ interface Hanging {
  * native/kpod_files.h, at which calls for any are refused.
  */
 const MOST_CALLS = 24;
+
+/** How often it is logged at most that the same filesystem hangs. */
+const TELL_EVERY_MS = 60_000;
 
 /**
  * `undefined` where there is none in time, or an error; `moved` where the mount is not what its path leads to by now, or
@@ -65,6 +73,8 @@ export class FilesystemSizes {
   /** Filesystems that are local and did not answer in time all the same: they are asked by themselves until they do. */
   readonly #slow = new Set<string>();
   readonly #hanging = new Map<string, Hanging>();
+  /** When each was last logged to hang, in milliseconds. */
+  readonly #toldAt = new Map<string, number>();
   /** The last call for each filesystem, while it runs. */
   readonly #calls = new Map<string, Promise<unknown>>();
   readonly #slots = new Slots(MOST_CALLS);
@@ -80,11 +90,17 @@ export class FilesystemSizes {
   constructor(
     proc: Proc,
     log: Pick<Logger, "info" | "warn">,
-    { waitMs = 100, callMs = 2000, measure = filesystemSizes, status = ownStatus }: SizesOptions = {},
+    {
+      waitMs = 100,
+      callMs = 2000,
+      measure = filesystemSizes,
+      status = ownStatus,
+      clock = () => performance.now(),
+    }: SizesOptions = {},
   ) {
     this.#proc = proc;
     this.#log = log;
-    this.#options = { waitMs, callMs, measure, status };
+    this.#options = { waitMs, callMs, measure, status, clock };
   }
 
   /** Calls that took longer than they may. */
@@ -132,6 +148,9 @@ export class FilesystemSizes {
   #forget({ found, slow }: Round): void {
     this.#wasDenied = this.#isDenied;
     this.#isDenied = false;
+    for (const [key, time] of this.#toldAt) {
+      if (this.#options.clock() - time >= TELL_EVERY_MS) this.#toldAt.delete(key);
+    }
     for (const [key, { isStuck }] of this.#hanging) {
       if (!isStuck && !this.#calls.has(key)) this.#hanging.delete(key);
     }
@@ -148,7 +167,7 @@ export class FilesystemSizes {
     const { measure, callMs } = this.#options;
     const [size] = await measure(this.#proc, [{ directory: ".", path: ".", key }], callMs);
     hanging.isStuck = size instanceof NativeError && size.code === "EBUSY";
-    if (hanging.isStuck) return;
+    if (hanging.isStuck) return this.#tell(key, hanging);
     hanging.slot?.[Symbol.dispose]();
     hanging.slot = undefined;
   }
@@ -223,7 +242,7 @@ export class FilesystemSizes {
       const isBusy = size.code === "EBUSY" && hanging === undefined;
       if (size.code === "ETIMEDOUT" || isBusy) this.#timedOut(key, fieldsOf(question));
     } else {
-      if (hanging !== undefined) this.#log.info("filesystem answers again", hanging.fields);
+      if (hanging?.isTold) this.#log.info("filesystem answers again", hanging.fields);
       this.#hanging.delete(key);
       this.#slow.delete(key);
     }
@@ -279,15 +298,23 @@ export class FilesystemSizes {
 
   #timedOut(key: string, fields: LogFields): void {
     this.#timeouts++;
-    const hanging = this.#hanging.get(key);
-    if (hanging !== undefined) hanging.isStuck = true;
-    else {
-      this.#hanging.set(key, { fields, isStuck: true, slot: undefined });
-      this.#log.warn("filesystem does not answer: left out until it does", fields);
-      if (this.#hanging.size === MOST_CALLS) {
-        this.#log.warn("too many filesystems do not answer: no other remote ones are asked");
-      }
+    const hanging = this.#hanging.get(key) ?? { fields, isStuck: true, isTold: false, slot: undefined };
+    hanging.isStuck = true;
+    const isNew = !this.#hanging.has(key);
+    this.#hanging.set(key, hanging);
+    this.#tell(key, hanging);
+    if (isNew && this.#hanging.size === MOST_CALLS) {
+      this.#log.warn("too many filesystems do not answer: no other remote ones are asked");
     }
+  }
+
+  /** One that hangs every now and then is told once a minute at most. */
+  #tell(key: string, hanging: Hanging): void {
+    const now = this.#options.clock();
+    if (hanging.isTold || now - (this.#toldAt.get(key) ?? -Infinity) < TELL_EVERY_MS) return;
+    hanging.isTold = true;
+    this.#toldAt.set(key, now);
+    this.#log.warn("filesystem does not answer: left out until it does", hanging.fields);
   }
 }
 

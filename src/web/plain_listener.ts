@@ -1,6 +1,7 @@
 /** Plain HTTP, by the runtime's own server. */
 import type { Logger } from "../log.ts";
 import { type Answer, type ListenAddress, type Listener, listenError } from "./listener.ts";
+import { Seldom } from "./seldom.ts";
 
 /** How long descriptors have to become free before it is tried again to listen. */
 const RETRY_MS = 200;
@@ -14,6 +15,7 @@ const RETRY_MS = 200;
 export function listenPlain(address: ListenAddress, answer: Answer, log: Logger): Listener {
   let relieve = () => {};
   let retry: ReturnType<typeof setTimeout> | undefined;
+  const seldom = new Seldom();
   let closing = false;
   let server = begin(address, answer);
   const { addr } = server;
@@ -21,7 +23,7 @@ export function listenPlain(address: ListenAddress, answer: Answer, log: Logger)
   function watch(): void {
     server.finished.catch((error) => {
       if (closing) return;
-      log.error("cannot accept connections; listening anew", { error: String(error) });
+      seldom.tell(() => log.error("cannot accept connections; listening anew", { error: String(error) }));
       again();
     });
   }

@@ -150,3 +150,26 @@ Deno.test("series of a pod that is gone stay for two intervals", needsRoot, asyn
   setup.answer();
   assert.deepEqual([await sent(30), await sent(30), await sent(1)], [0, 0, undefined]);
 });
+
+Deno.test(
+  "a map that refuses updates is told, once a minute at most, and when it has room again",
+  needsRoot,
+  async () => {
+    const kernel = new FakeKernel();
+    await using setup = new AgentSetup({ loadPrograms: () => kernel });
+    setup.answer(setup.addContainer().containerId);
+    for (const refused of [0, 1, 1, 2, 2, 2, 3, 4]) {
+      kernel.refused = new Map([["tcp", refused], ["oom", 0]]);
+      await setup.cycle(20);
+    }
+    const told = setup.lines.filter(({ level, fields }) => level !== "debug" && fields?.map !== undefined);
+    assert.deepEqual(
+      told.map(({ message, fields }) => [message.split(":")[0], fields?.map, fields?.refused]),
+      [
+        ["map is full", "tcp", 1],
+        ["map has room again", "tcp", undefined],
+        ["map is full", "tcp", 3],
+      ],
+    );
+  },
+);

@@ -10,6 +10,8 @@ export class FakeKernel implements LoadedPrograms {
   states: LoadedPrograms["states"] = [];
   delivers: LoadedPrograms["delivers"] = () => true;
   closed = false;
+  /** Refused updates by map. */
+  refused: ReadonlyMap<string, number> = new Map();
   /** What the next reads of a map throw. */
   readonly broken = new Map<string, Error>();
   readonly #maps = new Map<string, Map<string, { key: Key; value: Value }>>();
@@ -50,7 +52,7 @@ export class FakeKernel implements LoadedPrograms {
   }
 
   updateErrors(): ReadonlyMap<string, number> {
-    return new Map();
+    return this.refused;
   }
 
   programs(): ReturnType<LoadedPrograms["programs"]> {

@@ -161,6 +161,31 @@ Deno.test("a filesystem that does not answer delays nothing else, and is asked o
   assert.deepEqual(lines.slice(1), ["info filesystem answers again n p one /dead nfs4"]);
 });
 
+Deno.test("a filesystem that hangs and answers all the time is logged once a minute, and when it hangs on", async () => {
+  const { host, lines, collect, time } = setUp();
+  host.mounts(7, [ROOT, "2 1 0:2 / /nfs rw - nfs4 s:/ rw"]);
+  const hang = async () => {
+    host.set("/nfs", { answer: "never" });
+    await collect();
+    host.timeOut("/nfs");
+    await collect();
+  };
+  for (let second = 0; second < 60; second += 5) {
+    time.now = second * 1000;
+    await hang();
+    host.release("/nfs");
+    host.set("/nfs", {});
+    await collect();
+  }
+  await hang();
+  const [hangs, answers] = ["warn filesystem does not answer", "info filesystem answers again"];
+  const told = () => lines.map((line) => line.replace(/(: left out| n p).*/, ""));
+  assert.deepEqual(told(), [hangs, answers]);
+  time.now = 60_000;
+  await collect();
+  assert.deepEqual(told(), [hangs, answers, hangs]);
+});
+
 Deno.test("a filesystem that is gone when its call comes back is forgotten; one that hangs again is not told twice", async () => {
   const { host, lines, collect } = setUp();
   const mounts = [ROOT, "2 1 0:2 / /dead rw - fuse.x x rw"];

@@ -157,7 +157,9 @@ Deno.test(
       assert.deepEqual(pods.containers().map(({ containerId }) => containerId), [second]);
       assert.notEqual(pods.kubepods?.id, before?.id);
     }
+    const last = pods.hierarchy;
     assert.throws(() => pods.containers(), /ENOENT.*KPOD_CGROUP_ROOT/);
+    assert.equal(pods.hierarchy, last, "what is open stays so until there is another");
     await using tree = CgroupTree.create(root);
     tree.make(scope(third));
     assert.deepEqual(pods.containers().map(({ containerId }) => containerId), [third]);

@@ -102,6 +102,13 @@ const STATUSES: readonly (readonly [number, string, string, Partial<KubeletOptio
     /\(Forbidden\); grant this identity .* get on nodes\/pods \(Kubernetes 1\.33.*nodes\/proxy/,
   ],
   [404, "404 page not found", "http", {}, /status 404 \(404 page not found\).*KPOD_KUBELET_URL/],
+  [
+    429,
+    "",
+    "http",
+    {},
+    /status 429; it is asked less often until it answers; raise KPOD_KUBELET_POLL_INTERVAL/,
+  ],
   [302, "", "http", {}, /status 302;.*KPOD_KUBELET_URL/],
   [500, "x".repeat(100_000), "http", {}, /status 500 \(x{200}\); see the kubelet's log/],
 ];
@@ -116,6 +123,28 @@ for (const [status, body, reason, options, says] of STATUSES) {
       /at https:\/\/127\.0\.0\.1:\d+\/pods: /,
       says,
     );
+  });
+}
+
+const RETRY_AFTER: readonly (readonly [header: string | undefined, seconds: number])[] = [
+  [undefined, 0],
+  ["7", 7],
+  ["0", 0],
+  ["soon", 0],
+  ["-5", 0],
+  [new Date(0).toUTCString(), 0],
+  // Nobody is left alone for longer.
+  ["86400", 300],
+  [new Date(Date.now() + 86_400_000).toUTCString(), 300],
+];
+
+for (const [header, seconds] of RETRY_AFTER) {
+  Deno.test(`a kubelet that is busy wants to be left alone for ${seconds} s: Retry-After ${header}`, async () => {
+    await using server = await servePlain((_, response) => {
+      response.writeHead(429, header === undefined ? {} : { "retry-after": header });
+      response.end();
+    });
+    await assert.rejects(ask(server.port, {}, {}, "http"), { reason: "http", retryAfterMs: seconds * 1000 });
   });
 }
 

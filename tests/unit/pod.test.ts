@@ -200,11 +200,12 @@ const NOT_LISTS: readonly (readonly [body: unknown, got: RegExp])[] = [
   [{}, /got a JSON object without a kind$/],
   [{ kind: "Status", message: "no" }, /got kind "Status"$/],
   [{ kind: "PodList" }, /got a PodList without a list of items$/],
+  [{ kind: "PodList", items: new Array(10_001).fill({}) }, /got 10001 pods, more than 10000$/],
   [{ kind: "PodList", items: {} }, /got a PodList without a list of items$/],
 ];
 
 for (const [body, got] of NOT_LISTS) {
-  Deno.test(`a body that is no PodList is refused with what it is: ${JSON.stringify(body)}`, () => {
+  Deno.test(`a body that is no PodList is refused with what it is: ${JSON.stringify(body)?.slice(0, 60)}`, () => {
     assert.throws(() => parsePodList(body), (error: Error) => {
       assert.match(error.message, /^Cannot read the kubelet's answer: expected a PodList, /);
       assert.match(error.message, got);

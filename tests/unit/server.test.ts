@@ -168,6 +168,15 @@ for (
   });
 }
 
+Deno.test("a bug that every request meets is logged once a minute, for each path", async () => {
+  const { logged, request } = fakeAgent({ metrics: () => Promise.reject(new Error("x is undefined")) });
+  for (const path of ["/metrics", "/actuator/prometheus", "/metrics"]) await (await request(path)).text();
+  assert.deepEqual(logged.map(({ message }) => message), [
+    "Cannot answer GET /metrics",
+    "Cannot answer GET /actuator/prometheus",
+  ]);
+});
+
 Deno.test("the page says what runs, links the endpoints and loads nothing", async () => {
   const response = await fakeAgent().request("/");
   const html = await response.text();
