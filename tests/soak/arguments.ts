@@ -12,12 +12,12 @@ export const HELP = `usage: deno task soak [OPTION…]
 
 Runs an agent under load, churn, scrapes and faults, as root, and tells whether it loses counts or grows.
 
-  --minutes N   for so long; 30 unless given, and 4 at least
+  --minutes N   for so long; 30 unless given, and 10 at least
   --seed S      a whole number; the same choices as another run with it
   --help        print this`;
 
-/** Fewer leave too few minutes to fit a line to. */
-const LEAST_MINUTES = 4;
+/** In the first minutes the engine's memory grows until it has settled. */
+const LEAST_MINUTES = 10;
 
 /** Parses a command line; throws with a message for people for one that cannot be used. */
 export function parseArguments(args: readonly string[], chance: () => number = Math.random): Arguments {
