@@ -13,6 +13,7 @@ const cSources = [
   "tests/lab/workload",
   "tests/kernel",
   "tests/bench",
+  "tests/faults",
   "tests/fuzz",
 ].flatMap((
   directory,

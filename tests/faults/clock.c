@@ -1,6 +1,7 @@
 /*
- * Preloaded into a process: its time of day is ahead by the seconds in the file CLOCK_AHEAD, a 64-bit number of this
- * machine's byte order that may change at any time. Its monotonic clocks are left alone.
+ * Preloaded into a process: its time of day is ahead by the seconds in the file CLOCK_AHEAD, a
+ * 64-bit number of this machine's byte order that may change at any time. Its monotonic clocks are
+ * left alone.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
