@@ -13,9 +13,9 @@ import { type FigureName, type Outcome, soak } from "./soak.ts";
 const BOUNDS: Readonly<Record<FigureName, Bound>> = {
   // What V8 keeps after a collection moves by a few megabytes.
   rss: { figure: "resident memory", unit: "MB", share: 0.05, amount: 4 },
-  // Those of containers that are just there.
+  // Those of the containers that are just there, or have ended and wait for a name while the kubelet fails.
   descriptors: { figure: "open descriptors", unit: "", share: 0, amount: 20 },
-  entries: { figure: "map entries", unit: "", share: 0.1, amount: 0 },
+  entries: { figure: "map entries", unit: "", share: 0, amount: 60 },
   // The least of a minute still moves with what else the machine does.
   cycle: { figure: "a cycle", unit: "ms", share: 0.5, amount: 0 },
 };

@@ -1,7 +1,7 @@
 /** One run: load, churn, scrapes and faults beside each other until the time is over. */
 import { setTimeout as pause } from "node:timers/promises";
 import type { Scrape } from "../agent/agent.ts";
-import { labelsOf, mapEntries } from "../agent/load.ts";
+import { labelsOf, LOAD_SETTINGS, mapEntries } from "../agent/load.ts";
 import { forget } from "../agent/pod_changes.ts";
 import { Scraper } from "../agent/scraper.ts";
 import { countDescriptors, liveShortly, Totals } from "../agent/totals.ts";
@@ -16,6 +16,7 @@ import { toldTooOften } from "./log_rate.ts";
 
 const STEADY_PODS = 3;
 const STEADY_CONTAINERS = ["a", "b", "c"];
+const TRACKED = LOAD_SETTINGS.KPOD_SYSCALL_TRACKED.split(",").length;
 /** How long a count may take to be served: a fault, the wait for a retry, and a busy machine. */
 const LIMIT_MS = 120_000;
 /**
@@ -97,9 +98,11 @@ class Soak {
     // The server's, those that work, the two that are there from the start; the sandboxes sleep.
     const present = containers.length + 3;
     await hold("the maps hold only what there is", (scrape) => {
-      const { tcp = 0, cgroups = 0 } = mapEntries(scrape);
+      const entries = mapEntries(scrape);
+      const { tcp = 0, cgroups = 0, cpu_sched = 0, syscall = 0 } = entries;
       const most = present + 3 + steady.length;
-      return tcp <= present && cgroups <= most || `tcp ${tcp} of ${present}, cgroups ${cgroups} of ${most}`;
+      const isRight = tcp <= present && cgroups <= most && cpu_sched <= most && syscall <= most * TRACKED;
+      return isRight || `${JSON.stringify(entries)} for ${most} cgroups, ${present} of them with connections`;
     });
     await hold(
       "no update was refused",
