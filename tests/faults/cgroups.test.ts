@@ -7,12 +7,12 @@ import { createCollectors } from "../../src/collectors/list.ts";
 import type { DiscoveryState } from "../../src/discovery/discovery.ts";
 import { parsePodList } from "../../src/discovery/pod.ts";
 import { createLogger } from "../../src/log.ts";
-import { renderFamilies } from "../../src/metrics/registry.ts";
 import { Programs } from "../../src/native/programs.ts";
 import { COLLECTORS } from "../../src/profiles.ts";
 import { syscallNumber } from "../../src/syscalls.ts";
 import { Scrape } from "../agent/agent.ts";
 import { labelsOf } from "../agent/load.ts";
+import { rendered } from "../exposition.ts";
 import { needsPrograms } from "../kernel/requirements.ts";
 import { LabNode } from "../lab/node.ts";
 import { type LabContainer, podList } from "../lab/pods.ts";
@@ -146,7 +146,7 @@ class Cycles implements AsyncDisposable {
     this.#interfere = () => {};
     assert.deepEqual(runs.filter(({ up }) => !up), []);
     assert.deepEqual(this.#agent.readiness().reasons, []);
-    return new Scrape(await renderFamilies(families, "prometheus"));
+    return new Scrape(await rendered(families, "prometheus"));
   }
 
   #step(): void {
