@@ -262,20 +262,19 @@ static void wait_for_work(void)
 	sigwait(&work, &signal);
 }
 
-/* To those that runtimes leave a container by default: hardly any may mount. */
+/* To those that runtimes leave a container by default: none may mount. */
 static void drop_capabilities(void)
 {
 	const uint64_t kept = 0xa80425fb;
-	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
-	struct __user_cap_data_struct data[2] = {{(uint32_t)kept, (uint32_t)kept, 0}};
+	struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+	struct __user_cap_data_struct sets[2] = {{(uint32_t)kept, (uint32_t)kept, 0}};
 
 	for (int capability = 0; capability <= CAP_LAST_CAP; capability++)
 		if (!(kept >> capability & 1))
 			prctl(PR_CAPBSET_DROP, capability);
-	must(!syscall(SYS_capset, &header, data), "fewer capabilities");
+	must(!syscall(SYS_capset, &header, sets), "fewer capabilities");
 }
 
-/* The first container of a pod is one that serves, too. */
 static void run_container(const char *cgroup, bool serves)
 {
 	int epoll = epoll_create1(EPOLL_CLOEXEC), listener = -1;
