@@ -68,13 +68,19 @@ for (const format of ["json", "text"] as const satisfies readonly LogFormat[]) {
     const lines: string[] = [];
     const log = createLogger("info", format, (line) => lines.push(line), () => new Date(0));
     log.info(message, { pod });
-    const [line = ""] = lines;
-    assert.equal(lines.length, 1);
+    log.info(message, { pod: "" });
+    const [line = "", without = ""] = lines;
+    assert.equal(lines.length, 2);
     // deno-lint-ignore no-control-regex
     assert.doesNotMatch(line, /[\0-\x1f]/);
     if (format === "json") {
       assert.deepEqual(JSON.parse(line), { time: "1970-01-01T00:00:00.000Z", level: "info", message, pod });
-    } else assert.ok(line.endsWith(` pod=${JSON.stringify(pod)}`), line);
+    } else {
+      assert.doesNotMatch(line, /[\p{Cc}\u2028\u2029]/u);
+      const field = line.slice(without.length - '""'.length);
+      assert.equal(JSON.parse(field), pod);
+      assert.ok(without.endsWith(' pod=""') && line.startsWith(without.slice(0, -'""'.length)), line);
+    }
   });
 }
 
