@@ -18,7 +18,7 @@ import { renderFamilies } from "./src/metrics/registry.ts";
 import type { BuildInfo } from "./src/metrics/self.ts";
 import { libbpfVersion } from "./src/native/bpf.ts";
 import { environmentNames } from "./src/native/environment.ts";
-import { connectionsOn, dropConnection, tcpSockets } from "./src/native/connections.ts";
+import { connectionsOn, dropConnection, openDescriptors, tcpSockets } from "./src/native/connections.ts";
 import { HostRoot, readHostFile } from "./src/native/host_files.ts";
 import { passwordFits } from "./src/native/password.ts";
 import { releaseMemory, spareMemory } from "./src/native/process_memory.ts";
@@ -254,6 +254,7 @@ function ownProcess(proc: HostRoot) {
     stat: proc.readText("self/stat"),
     status: proc.readText("self/status"),
     limits: proc.readText("self/limits"),
+    openFiles: openDescriptors(),
     bootTimeSeconds: Number(bootTime),
     clockTicks: CLOCK_TICKS,
   });

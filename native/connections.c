@@ -48,6 +48,15 @@ static int descriptor_room(void)
 	return field ? atoi(field + strlen("\nFDSize:")) : -ENODATA;
 }
 
+int kpod_descriptors(void)
+{
+	int room = descriptor_room(), open = 0;
+
+	for (int descriptor = 0; descriptor < room; descriptor++)
+		open += fcntl(descriptor, F_GETFD) >= 0;
+	return room < 0 ? room : open;
+}
+
 typedef int address_function(int, struct sockaddr *, socklen_t *);
 
 /* The port of one end of a socket: getsockname() says its own, getpeername() the other's. */

@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a web server wants to know that its runtime does not tell, and the hashes of passwords. */
+/* What a web server wants to know that its runtime does not tell: its descriptors and connections,
+ * and the hashes of passwords. */
 #ifndef KPOD_WEB_H
 #define KPOD_WEB_H
 
 #include <stdint.h>
+
+/* How many descriptors this process has, or -errno. */
+KPOD_EXPORT int kpod_descriptors(void);
 
 /* A TCP connection of this process. */
 struct kpod_connection {

@@ -167,6 +167,13 @@ export const SELF_NOTES: Notes = {
       "max(process_virtual_memory_bytes and on (instance) kpod_build_info)",
     ],
   },
+  process_open_fds: {
+    from: "the process's own table of descriptors",
+    ask: [
+      "Which agents are near their limit of open files?",
+      "process_open_fds / process_max_fds > 0.8 and on (instance) kpod_build_info",
+    ],
+  },
   process_max_fds: {
     from: "`/proc/self/limits`",
     mind:

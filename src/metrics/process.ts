@@ -14,6 +14,8 @@ export interface ProcessFiles {
   readonly status: string;
   /** `/proc/self/limits` */
   readonly limits?: string | undefined;
+  /** How many file descriptors are open. */
+  readonly openFiles?: number | undefined;
   /** When the kernel booted, Unix time: `btime` of `/proc/stat`. */
   readonly bootTimeSeconds: number;
   /** `sysconf(_SC_CLK_TCK)`: 100 on every architecture the agent runs on. */
@@ -44,6 +46,7 @@ const FAMILIES: readonly (readonly [descriptor: Descriptor<"counter" | "gauge">,
     ({ status }) => statusBytes(status, "VmRSS"),
   ],
   [gauge("process_virtual_memory_bytes", "Virtual memory."), ({ stat }) => statField(stat, STAT.vsize)],
+  [gauge("process_open_fds", "Open file descriptors."), ({ openFiles }) => openFiles ?? NaN],
   [gauge("process_max_fds", "Limit of open file descriptors."), ({ limits }) => maxOpenFiles(limits ?? "")],
 ];
 

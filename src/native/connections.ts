@@ -1,4 +1,4 @@
-/** The TCP connections of this process, which the runtime keeps to itself. */
+/** The descriptors and TCP connections of this process, which the runtime keeps to itself. */
 
 import { checked } from "./error.ts";
 import type { HostRoot } from "./host_files.ts";
@@ -26,6 +26,15 @@ export interface Connection {
 const RECORD_BYTES = 40;
 
 const buffer = new GrowingBuffer();
+
+/**
+ * How many descriptors are open.
+ *
+ * @throws {NativeError} if the process may not look at itself.
+ */
+export function openDescriptors(): number {
+  return checked(openLibrary().kpod_descriptors(), () => "count the open descriptors");
+}
 
 /**
  * The connections whose own port is this, listening sockets left out.

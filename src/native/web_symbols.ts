@@ -1,6 +1,7 @@
 /** The foreign functions of `native/kpod_web.h`, which says what each does. */
 
 export const WEB_SYMBOLS = {
+  kpod_descriptors: { parameters: [], result: "i32" },
   kpod_connections: {
     parameters: [
       /* uint32_t port */ "u32",

@@ -29,6 +29,7 @@ Deno.test(
     const full = await agent.fresh();
     assert.deepEqual(counted(full, labelsOf(lab.container)), lab.done);
     assert.equal(full.sum("process_max_fds"), open + SPARE);
+    assert.ok(full.sum("process_open_fds") > open && full.sum("process_open_fds") <= open + SPARE);
     await lab.limitFiles(before);
     await agent.untilReady();
     const after = await agent.fresh();

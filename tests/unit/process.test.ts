@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import process from "node:process";
 import { processFamilies, type ProcessFiles } from "../../src/metrics/process.ts";
+import { openDescriptors } from "../../src/native/connections.ts";
 import { openMetricsErrors, rendered } from "../exposition.ts";
 
 const FILES: ProcessFiles = {
@@ -11,6 +12,7 @@ const FILES: ProcessFiles = {
   limits: "Limit                     Soft Limit           Hard Limit           Units     \n" +
     "Max processes             127232               127232               processes \n" +
     "Max open files            1024                 524288               files     \n",
+  openFiles: 138,
   bootTimeSeconds: 1_900_000_000,
   clockTicks: 100,
 };
@@ -26,6 +28,7 @@ const ALL = {
   process_start_time_seconds: 1_900_000_300.5,
   process_resident_memory_bytes: 51_200_000,
   process_virtual_memory_bytes: 52_428_800,
+  process_open_fds: 138,
   process_max_fds: 1024,
 };
 
@@ -39,6 +42,7 @@ for (
   const [what, change, expected] of [
     ["all files are read, whatever the process is called", {}, ALL],
     ["limits nobody read are left out", { limits: undefined }, without("process_max_fds")],
+    ["files nobody counted are left out", { openFiles: undefined }, without("process_open_fds")],
     [
       "no limit of open files is no number",
       { limits: "Max open files            unlimited            unlimited            files     \n" },
@@ -49,7 +53,11 @@ for (
       { status: "Name:\tx\nThreads:\t1\n" },
       without("process_resident_memory_bytes"),
     ],
-    ["empty files give no false numbers", { stat: "", status: "", limits: "" }, {}],
+    [
+      "empty files give no false numbers",
+      { stat: "", status: "", limits: "" },
+      { process_open_fds: 138 },
+    ],
   ] as const
 ) {
   Deno.test(`process metrics: ${what}`, () => {
@@ -63,6 +71,7 @@ Deno.test("process metrics agree with what the runtime says about this process",
     stat: await Deno.readTextFile("/proc/self/stat"),
     status: await Deno.readTextFile("/proc/self/status"),
     limits: await Deno.readTextFile("/proc/self/limits"),
+    openFiles: openDescriptors(),
     bootTimeSeconds: Number(boot?.[1]),
     clockTicks: 100,
   });
@@ -80,6 +89,8 @@ Deno.test("process metrics agree with what the runtime says about this process",
   near(value("process_cpu_system_seconds_total"), cpu.system / 1e6, 0.1);
   assert.ok(value("process_virtual_memory_bytes") > rss);
   const open = (await Array.fromAsync(Deno.readDir("/proc/self/fd"))).length;
+  // The listing holds one itself.
+  assert.equal(value("process_open_fds"), open - 1);
   assert.ok(value("process_max_fds") >= open);
   assert.deepEqual(openMetricsErrors(await rendered(families, "openmetrics")), []);
 });
