@@ -18,7 +18,7 @@ import { renderFamilies } from "./src/metrics/registry.ts";
 import type { BuildInfo } from "./src/metrics/self.ts";
 import { libbpfVersion } from "./src/native/bpf.ts";
 import { environmentNames } from "./src/native/environment.ts";
-import { connectionsOn, dropConnection, openDescriptors, tcpSockets } from "./src/native/connections.ts";
+import { connectionsOn, dropConnection, openDescriptors, TcpSockets } from "./src/native/connections.ts";
 import { HostRoot, readHostFile } from "./src/native/host_files.ts";
 import { passwordFits } from "./src/native/password.ts";
 import { releaseMemory, spareMemory } from "./src/native/process_memory.ts";
@@ -196,11 +196,10 @@ function openWeb(config: Config, proc: HostRoot, log: Logger): Promise<Web> {
   return createWeb(config.webConfigFile, {
     readFile: readHostFile,
     passwordFits,
-    connections: (port) => ({
-      atMost: () => tcpSockets(proc),
-      list: () => connectionsOn(port),
-      drop: dropConnection,
-    }),
+    connections(port) {
+      const sockets = new TcpSockets(proc);
+      return { atMost: () => sockets.count(), list: () => connectionsOn(port), drop: dropConnection };
+    },
     log,
   });
 }

@@ -1,7 +1,7 @@
 /** The descriptors and TCP connections of this process, which the runtime keeps to itself. */
 
 import { checked } from "./error.ts";
-import type { HostRoot } from "./host_files.ts";
+import type { FileSet } from "./file_set.ts";
 import { openLibrary } from "./library.ts";
 import { GrowingBuffer } from "./memory.ts";
 
@@ -65,18 +65,35 @@ function record(view: DataView, at: number): Connection {
   };
 }
 
-/** How many TCP sockets there are in the process's network namespace, by its procfs. */
-export function tcpSockets(proc: Pick<HostRoot, "readText">): number {
-  const [v4, v6] = ["sockstat", "sockstat6"].map((name) => {
-    try {
-      return Number(/^TCP6?: inuse (\d+)/m.exec(proc.readText(`self/net/${name}`))?.[1]);
-    } catch {
-      // There is no IPv6, or else no knowing.
-      return name === "sockstat6" ? 0 : NaN;
+/** Counts the TCP sockets in the process's network namespace, by its procfs: often, and so from files kept open. */
+export class TcpSockets {
+  readonly #files: Pick<FileSet, "add" | "refresh">;
+  /** Of each protocol, by the slot of its file. */
+  readonly #counts = new Map<number, number>();
+
+  constructor(proc: { fileSet(): Pick<FileSet, "add" | "refresh"> }) {
+    this.#files = proc.fileSet();
+    for (const name of ["sockstat", "sockstat6"]) {
+      try {
+        this.#counts.set(this.#files.add(`self/net/${name}`), NaN);
+      } catch {
+        // There is no IPv6, or else no knowing.
+        if (name === "sockstat") this.#counts.set(-1, NaN);
+      }
     }
-  });
-  const sum = (v4 ?? NaN) + (v6 ?? NaN);
-  return Number.isNaN(sum) ? Infinity : sum;
+  }
+
+  /** How many there are; Infinity where that cannot be known. */
+  count(): number {
+    const slots = [...this.#counts.keys()].filter((slot) => slot >= 0);
+    this.#files.refresh(slots).forEach((text, index) => {
+      if (text === undefined) return;
+      const [, inUse] = typeof text === "string" ? /^TCP6?: inuse (\d+)/m.exec(text) ?? [] : [];
+      this.#counts.set(slots[index] ?? -1, Number(inUse));
+    });
+    const sum = [...this.#counts.values()].reduce((all, one) => all + one, 0);
+    return Number.isNaN(sum) ? Infinity : sum;
+  }
 }
 
 /** Breaks a connection off, as if its other end were gone; one that has ended since is let be. */

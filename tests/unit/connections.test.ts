@@ -1,6 +1,6 @@
 /** The native view of this process's connections. */
 import assert from "node:assert/strict";
-import { connectionsOn, dropConnection, tcpSockets } from "../../src/native/connections.ts";
+import { connectionsOn, dropConnection, TcpSockets } from "../../src/native/connections.ts";
 import { HostRoot } from "../../src/native/host_files.ts";
 
 /** Containers often have no IPv6 at all. */
@@ -108,20 +108,44 @@ Deno.test("a descriptor that is another connection's by now is let be", async ()
 
 Deno.test("sockets of the namespace are counted, whichever protocol is theirs", async () => {
   using proc = HostRoot.open("/proc");
-  const before = tcpSockets(proc);
+  const sockets = new TcpSockets(proc);
+  const before = sockets.count();
   using _four = await connected();
   using _more = await connected(ipv6 ? "::1" : "127.0.0.1");
-  assert.ok(Number.isFinite(before) && tcpSockets(proc) >= 4, `${tcpSockets(proc)}`);
+  assert.ok(Number.isFinite(before) && sockets.count() >= 4, `${sockets.count()}`);
 });
 
-Deno.test("where sockets cannot be counted there may be any number", () => {
-  const unreadable = (name: string) => ({
-    readText: (path: string) => {
-      if (path.endsWith(name)) throw new Error("no such file");
-      return "TCP: inuse 5 orphan 0\nTCP6: inuse 5\n";
-    },
+const TEXTS = { sockstat: "sockets: used 9\nTCP: inuse 5 orphan 0\n", sockstat6: "TCP6: inuse 2\n" };
+
+/** A procfs with some of the files. */
+function withFiles(texts: Readonly<Record<string, string>>): TcpSockets {
+  const read = [...Object.keys(TEXTS)].filter((name) => name in texts);
+  let isFirst = true;
+  const add = (path: string) => {
+    const slot = read.findIndex((name) => path === `self/net/${name}`);
+    if (slot < 0) throw new Error("no such file");
+    return slot;
+  };
+  const refresh = (slots: readonly number[]) => {
+    const found = slots.map((slot) => isFirst ? texts[read[slot] ?? ""] : undefined);
+    isFirst = false;
+    return found;
+  };
+  return new TcpSockets({ fileSet: () => ({ add, refresh }) });
+}
+
+for (
+  const [what, texts, expected] of [
+    ["both protocols' are counted", TEXTS, 7],
+    ["where there is no IPv6 all are IPv4's", { sockstat: TEXTS.sockstat }, 5],
+    ["where sockets cannot be counted there may be any number", { sockstat6: TEXTS.sockstat6 }, Infinity],
+    ["where the kernel says nothing of TCP there may be any number", { sockstat: "nothing" }, Infinity],
+  ] as const
+) {
+  Deno.test(`sockets of the namespace: ${what}`, () => {
+    const sockets = withFiles(texts);
+    assert.equal(sockets.count(), expected);
+    // The files are what they were.
+    assert.equal(sockets.count(), expected);
   });
-  assert.equal(tcpSockets(unreadable("sockstat")), Infinity);
-  assert.equal(tcpSockets(unreadable("sockstat6")), 5);
-  assert.equal(tcpSockets({ readText: () => "nothing" }), Infinity);
-});
+}
