@@ -40,13 +40,20 @@ class Idlers implements Disposable {
 Deno.test("of many connections that say nothing most are closed, and scrapes are answered meanwhile", async () => {
   await using agent = await AgentProcess.start(ALONE);
   using idlers = new Idlers();
-  await idlers.connect(agent.url, 1_000);
+  await idlers.connect(agent.url, 10_000);
   await agent.scrape();
   await eventually("most are closed", async () => {
     await agent.scrape();
     return idlers.open <= 256 || `${idlers.open} are open`;
   });
   assert.match(agent.log, /too many connections: those that did nothing for longest are closed/);
+});
+
+Deno.test("fifty scrapers at once are all answered, in full", async () => {
+  await using agent = await AgentProcess.start(ALONE);
+  const answers = await Promise.all(Array.from({ length: 50 }, () => agent.scrape()));
+  for (const answer of answers) assert.equal(answer.sum("kpod_build_info"), 1);
+  assert.doesNotMatch(agent.log, /"level":"(?:warn|error)".*connection/);
 });
 
 Deno.test("an agent without a descriptor left serves on when it has some again", async () => {

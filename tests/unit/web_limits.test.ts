@@ -134,6 +134,22 @@ for (const [scheme, listen] of LISTENERS) {
     await ends(connection);
   });
 
+  Deno.test(`${scheme}: a client that reads its answer byte by byte is sent away`, async () => {
+    await using server = await watched(scheme, listen);
+    const connection = await server.connect();
+    await states(server.port);
+    server.watch.sweep(0);
+    await connection.write(request("/large"));
+    await until(() => (connectionsOn(server.port)[0]?.unacknowledged ?? 0) > 0);
+    for (let second = 1; second <= 31; second++) {
+      assert.equal(await connection.read(new Uint8Array(1)), 1, `${second} s`);
+      server.watch.sweep(1_000 * second);
+    }
+    server.watch.sweep(31_001);
+    await until(() => connectionsOn(server.port).length === 0);
+    await ends(connection);
+  });
+
   Deno.test(`${scheme}: a client that asks and reads is let be`, async () => {
     await using server = await watched(scheme, listen);
     const connection = await server.connect();
