@@ -72,7 +72,11 @@ function loading(status: string): readonly Need[] {
 
 /** What is needed and why, in words. */
 export function needsText(needs: readonly Need[]): string {
-  return needs.map(({ capability, purpose }) => `${capability} ${purpose}`).join("; ") || "none";
+  const byPurpose = Map.groupBy(needs, ({ purpose }) => purpose);
+  return Array.from(
+    byPurpose,
+    ([purpose, needs]) => `${needs.map(({ capability }) => capability).join(", ")} ${purpose}`,
+  ).join("; ") || "none";
 }
 
 /** Where no map can be made either, there will be none to read. */

@@ -89,10 +89,11 @@ Deno.test("whether maps can be read is tried with what is kept anyway", () => {
 });
 
 Deno.test("what is kept is told with the purpose", () => {
-  const needs = [{ capability: "BPF", purpose: "to read maps" }, {
-    capability: "SYS_PTRACE",
-    purpose: "to look",
-  }] as const;
-  assert.equal(needsText(needs), "BPF to read maps; SYS_PTRACE to look");
+  const needs = [
+    { capability: "BPF", purpose: "to load" },
+    { capability: "SYS_PTRACE", purpose: "to look" },
+    { capability: "PERFMON", purpose: "to load" },
+  ] as const;
+  assert.equal(needsText(needs), "BPF, PERFMON to load; SYS_PTRACE to look");
   assert.equal(needsText([]), "none");
 });
