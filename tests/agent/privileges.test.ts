@@ -119,7 +119,7 @@ Deno.test(
     for (const status of threadsOf(agent.pid)) {
       assert.equal(setOf(status, "CapPrm"), maskOf(loading), status);
     }
-    assert.match(String(told(agent).kept), /^BPF to load eBPF programs again/);
+    assert.match(String(told(agent).kept), /^BPF, PERFMON to load eBPF programs again/);
     await removeAll(node, first);
     const second = await node.addPod({ name: "second" });
     const calls = await node.run(second.container(), ["syscalls"]);
