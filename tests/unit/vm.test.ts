@@ -1,6 +1,7 @@
 /** What can be known of the virtual machines without starting one. */
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
+import { ladderOf } from "../../src/native/ladders.ts";
 import { SIGNALS } from "../../src/native/signals.ts";
 import { withDependencies } from "../vm/disks.ts";
 import { type KernelPackage, KERNELS } from "../vm/kernels.ts";
@@ -106,8 +107,10 @@ function printed(
     tests?: readonly string[];
   } = {},
 ): string[] {
-  const states = SIGNALS.flatMap(({ name, rungs }) => {
-    const wanted = by[name] ?? kernel.rungs[name]?.[0] ?? rungs[0].programs[0];
+  const states = SIGNALS.flatMap((signal) => {
+    const { name, rungs } = signal;
+    const [usual] = ladderOf(signal, { preempted: false });
+    const wanted = by[name] ?? kernel.rungs[name]?.[0] ?? usual?.programs[0] ?? "";
     const rung = rungs.find(({ programs }) => (programs as readonly string[]).includes(wanted)) ??
       assert.fail();
     const state = name === without ? "unavailable" : "attached";

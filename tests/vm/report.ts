@@ -1,5 +1,6 @@
 /** What a machine's script prints, and what that says of the kernel. */
 import type { ProgramState } from "../../src/native/programs.ts";
+import { ladderOf } from "../../src/native/ladders.ts";
 import { SIGNALS } from "../../src/native/signals.ts";
 import { summaryIn, sumOf, type TestCounts } from "../counts.ts";
 import type { KernelPackage } from "./kernels.ts";
@@ -89,12 +90,14 @@ export const SIGNALS_STAGE = "signals";
 export const WITNESSES_STAGE = "each signal";
 
 function signalProblems(states: readonly ProgramState[], kernel: KernelPackage): string[] {
-  return SIGNALS.flatMap(({ name, rungs: [first] }) => {
+  return SIGNALS.flatMap((signal) => {
+    const { name } = signal;
     const own = states.filter(({ signal }) => signal === name);
     const missing = own.find(({ state }) => state === "unavailable");
     if (missing !== undefined) return [`signal ${name} is not available: ${missing.reason}`];
     if (own.length === 0) return [`signal ${name} was not tried`];
-    const expected = kernel.rungs[name]?.[0] ?? first.programs[0];
+    const [usual] = ladderOf(signal, { preempted: false });
+    const expected = kernel.rungs[name]?.[0] ?? usual?.programs[0];
     if (own.some(({ program }) => program === expected)) return [];
     return [`signal ${name} uses ${own[0]?.program}: expected ${expected}`];
   });
