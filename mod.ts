@@ -221,7 +221,9 @@ function serverDependencies(config: Config, agent: Agent, build: BuildInfo, log:
   const started = Date.now();
   return {
     log,
-    metrics: async (format) => await renderFamilies((await agent.snapshot()).families, format),
+    async *metrics(format) {
+      yield* renderFamilies((await agent.snapshot()).families, format);
+    },
     readiness: () => agent.readiness(),
     status: () => {
       const { snapshot, programs } = agent.state();

@@ -4,7 +4,7 @@ import { type ExpositionFormat, renderFamilies } from "../src/metrics/registry.t
 
 /** The exposition as text. */
 export async function rendered(families: readonly Family[], format: ExpositionFormat): Promise<string> {
-  return new TextDecoder().decode(await renderFamilies(families, format));
+  return (await Array.fromAsync(renderFamilies(families, format))).join("").toWellFormed();
 }
 
 /** One line of exposition that carries a value. */

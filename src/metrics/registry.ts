@@ -8,8 +8,7 @@ import type {
 } from "prom-client";
 // By itself: the whole package also loads a cluster's workers, an HTTP client and timers, 7 MB of them.
 import RegistryModule from "prom-client/lib/registry.js";
-import { TextBytes } from "./text_bytes.ts";
-import type { Family, HistogramFamily, HistogramSample, Labels, Sample } from "./family.ts";
+import type { Family, HistogramFamily, Labels, SimpleFamily } from "./family.ts";
 
 const Registry: typeof RegistryClass = RegistryModule;
 
@@ -52,46 +51,40 @@ const NO_LABELS: Labels = Object.freeze({});
  */
 const LINES_AT_A_TIME = 64;
 
-/** Of the text before; the next is about as long. */
-let length = 0;
-
 /**
- * Returns the exposition of `families` in UTF-8, they and their samples in the order given. A family without samples
+ * Makes the exposition of `families` piece by piece, they and their samples in the order given. A family without samples
  * is left out. In OpenMetrics a counter family is named without `_total`, its samples with it.
  *
  * @throws {Error} If two families have the same name.
  */
-export async function renderFamilies(
+export async function* renderFamilies(
   families: readonly Family[],
   format: ExpositionFormat,
-): Promise<Uint8Array<ArrayBuffer>> {
+): AsyncGenerator<string> {
   const registry = new Registry<PrometheusContentType | OpenMetricsContentType>();
   registry.setContentType(CONTENT_TYPES[format]);
-  const out = new TextBytes(length);
+  let isFirst = true;
   for (const family of families) {
     if (family.samples.length === 0) continue;
     // In the older format an empty line is between two families.
-    if (format === "prometheus" && out.written.length > 0) out.write("\n");
-    await renderFamily(family, format, registry, out);
+    if (format === "prometheus" && !isFirst) yield "\n";
+    isFirst = false;
+    yield* renderFamily(family, format, registry);
   }
-  if (format === "openmetrics") out.write("# EOF\n");
-  length = out.written.length;
-  return out.written;
+  if (format === "openmetrics") yield "# EOF\n";
 }
 
-async function renderFamily(
+async function* renderFamily(
   family: Family,
   format: ExpositionFormat,
   registry: RegistryClass<PrometheusContentType | OpenMetricsContentType>,
-  out: TextBytes,
-): Promise<void> {
+): AsyncGenerator<string> {
   const metric = metricInPieces(family, format);
   // Its types know only its own classes, which keep every series; rendering asks no more than this.
   registry.registerMetric(metric as unknown as Metric);
   for (let piece = 0; piece < metric.pieces; piece++) {
     const text = await registry.getSingleMetricAsString(metric.name);
-    out.write(piece === 0 ? text : withoutHeader(text));
-    out.write("\n");
+    yield `${piece === 0 ? text : withoutHeader(text)}\n`;
   }
 }
 
@@ -109,40 +102,40 @@ function metricInPieces(family: Family, format: ExpositionFormat): MetricInPiece
     ? family.name.replace(/_total$/, "")
     : family.name;
   const atATime = type === "histogram" ? Math.ceil(LINES_AT_A_TIME / family.bounds.length) : LINES_AT_A_TIME;
+  const linesOf = type === "histogram" ? histogramLines(family) : simpleLines(family);
   let next = 0;
   return {
     name,
     pieces: Math.ceil(samples.length / atATime),
     get() {
       const [from, to] = [next, next += atATime];
-      const values = type === "histogram"
-        ? histogramLines(family, family.samples.slice(from, to))
-        : simpleLines(family.samples.slice(from, to));
-      return Promise.resolve({ name, help, type, values });
+      return Promise.resolve({ name, help, type, values: linesOf(from, to) });
     },
   };
 }
 
-function simpleLines(samples: readonly Sample[]): Line[] {
-  return samples.map(({ labels, value }) => ({ value, labels: NO_LABELS, sharedLabels: labels }));
+/** The lines of some of the samples, from one up to before another. */
+type LinesOf = (from: number, to: number) => Line[];
+
+function simpleLines({ samples }: SimpleFamily): LinesOf {
+  return (from, to) =>
+    samples.slice(from, to).map(({ labels, value }) => ({ value, labels: NO_LABELS, sharedLabels: labels }));
 }
 
-function histogramLines(family: HistogramFamily, samples: readonly HistogramSample[]): Line[] {
-  const names = {
-    bucket: `${family.name}_bucket`,
-    sum: `${family.name}_sum`,
-    count: `${family.name}_count`,
-  };
-  const bounds = family.bounds.map((bound) => ({ le: formatBound(bound) }));
-  const lines: Line[] = [];
-  for (const { labels: sharedLabels, buckets, sum } of samples) {
-    bounds.forEach((labels, i) =>
-      lines.push({ metricName: names.bucket, labels, sharedLabels, value: buckets[i] ?? 0 })
-    );
-    lines.push({ metricName: names.sum, labels: NO_LABELS, sharedLabels, value: sum });
-    lines.push({ metricName: names.count, labels: NO_LABELS, sharedLabels, value: buckets.at(-1) ?? 0 });
-  }
-  return lines;
+function histogramLines({ name, bounds, samples }: HistogramFamily): LinesOf {
+  const names = { bucket: `${name}_bucket`, sum: `${name}_sum`, count: `${name}_count` };
+  const bucketLabels = bounds.map((bound) => ({ le: formatBound(bound) }));
+  return (from, to) =>
+    samples.slice(from, to).flatMap(({ labels: sharedLabels, buckets, sum }) => [
+      ...bucketLabels.map((labels, i) => ({
+        metricName: names.bucket,
+        labels,
+        sharedLabels,
+        value: buckets[i] ?? 0,
+      })),
+      { metricName: names.sum, labels: NO_LABELS, sharedLabels, value: sum },
+      { metricName: names.count, labels: NO_LABELS, sharedLabels, value: buckets.at(-1) ?? 0 },
+    ]);
 }
 
 /**

@@ -50,7 +50,7 @@ const LAYERS: readonly {
   },
   {
     layer: "server",
-    files: /^src\/(?:server|negotiation|status_page)\.ts$/,
+    files: /^src\/(?:server|body|negotiation|status_page)\.ts$/,
     imports: [/^src\/metrics\/registry\.ts$/, /^src\/web\//],
     types: [/^src\/log\.ts$/],
   },

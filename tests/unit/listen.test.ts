@@ -7,9 +7,11 @@ import { listenPlain } from "../../src/web/plain_listener.ts";
 const LOOPBACK = { hostname: "127.0.0.1", port: 0 };
 const SILENT: Logger = { debug() {}, info() {}, warn() {}, error() {} };
 
-function agent(metrics: ServerDependencies["metrics"] = () => Promise.resolve("up 1\n")): ServerDependencies {
+function agent(text: () => Promise<string> = () => Promise.resolve("up 1\n")): ServerDependencies {
   return {
-    metrics,
+    async *metrics() {
+      yield await text();
+    },
     readiness: () => ({ ready: true, reasons: [] }),
     status: () => {
       throw new Error("not asked for here");

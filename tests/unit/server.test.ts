@@ -23,7 +23,9 @@ function fakeAgent(change: Partial<ServerDependencies> = {}) {
   const record = (message: string, fields?: LogFields) => void logged.push({ message, fields });
   const log: Logger = { debug: record, info: record, warn: record, error: record };
   const deps: ServerDependencies = {
-    metrics: (format: ExpositionFormat) => Promise.resolve(`# ${format}\n`),
+    async *metrics(format: ExpositionFormat) {
+      yield `# ${format}\n`;
+    },
     readiness: () => ({ ready: true, reasons: [] }),
     status: () => STATUS,
     log,
@@ -32,6 +34,12 @@ function fakeAgent(change: Partial<ServerDependencies> = {}) {
   const answer = handler(deps);
   const request = (path: string, init?: RequestInit) => answer(new Request(`http://node1:9090${path}`, init));
   return { logged, request };
+}
+
+/** Metrics of an agent with a bug that shows when some of the text is made. */
+async function* failing(): AsyncGenerator<string> {
+  yield "kpod_x 1\n";
+  throw new TypeError("x is undefined");
 }
 
 const PROMETHEUS_2 =
@@ -85,7 +93,11 @@ for (
 ) {
   Deno.test(`Accept-Encoding: ${acceptEncoding ?? "nothing"} ${compressed ? "gets" : "refuses"} gzip`, async () => {
     const text = "kpod_x 1\n".repeat(10_000);
-    const { request } = fakeAgent({ metrics: () => Promise.resolve(text) });
+    const { request } = fakeAgent({
+      async *metrics() {
+        yield* text.split(/(?<=\n)/);
+      },
+    });
     const headers: HeadersInit = acceptEncoding === undefined ? {} : { "Accept-Encoding": acceptEncoding };
     const response = await request("/metrics", { headers });
     const body = new Uint8Array(await response.arrayBuffer());
@@ -95,6 +107,41 @@ for (
     assert.equal(body.length < text.length, compressed);
   });
 }
+
+Deno.test("who asks for what is being made for another gets the same, later ones what is new", async () => {
+  const made: string[] = [];
+  let goOn = Promise.withResolvers<void>();
+  const { request } = fakeAgent({
+    async *metrics(format) {
+      made.push(format);
+      const text = `kpod_x ${made.length}\n`;
+      await goOn.promise;
+      yield text;
+    },
+  });
+  const openMetrics = { headers: { Accept: "application/openmetrics-text" } };
+  const together = [request("/metrics"), request("/actuator/prometheus"), request("/metrics", openMetrics)];
+  goOn.resolve();
+  const texts = await Promise.all(together.map(async (response) => await (await response).text()));
+  assert.deepEqual(texts, ["kpod_x 1\n", "kpod_x 1\n", "kpod_x 2\n"]);
+  goOn = Promise.withResolvers();
+  goOn.resolve();
+  assert.equal(await (await request("/metrics")).text(), "kpod_x 3\n");
+  assert.deepEqual(made, ["prometheus", "openmetrics", "prometheus"]);
+});
+
+Deno.test("after a failure the next request is answered", async () => {
+  let fails = true;
+  const { request } = fakeAgent({
+    async *metrics(format) {
+      yield* fails ? failing() : [`# ${format}\n`];
+    },
+  });
+  const failed = await Promise.all([request("/metrics"), request("/metrics")]);
+  assert.deepEqual(failed.map(({ status }) => status), [500, 500]);
+  fails = false;
+  assert.equal(await (await request("/metrics")).text(), "# prometheus\n");
+});
 
 Deno.test("HEAD answers as GET does, without the body", async () => {
   const { request } = fakeAgent();
@@ -146,7 +193,7 @@ for (
 
 for (
   const [path, change] of [
-    ["/metrics", { metrics: () => Promise.reject(new TypeError("x is undefined")) }],
+    ["/metrics", { metrics: failing }],
     ["/readyz", {
       readiness: () => {
         throw new TypeError("x is undefined");
@@ -169,7 +216,7 @@ for (
 }
 
 Deno.test("a bug that every request meets is logged once a minute, for each path", async () => {
-  const { logged, request } = fakeAgent({ metrics: () => Promise.reject(new Error("x is undefined")) });
+  const { logged, request } = fakeAgent({ metrics: failing });
   for (const path of ["/metrics", "/actuator/prometheus", "/metrics"]) await (await request(path)).text();
   assert.deepEqual(logged.map(({ message }) => message), [
     "Cannot answer GET /metrics",
