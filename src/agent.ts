@@ -154,7 +154,7 @@ export class Agent {
   /** A snapshot that is at most a second old. */
   async snapshot(): Promise<Snapshot> {
     const last = this.#snapshot;
-    if (last !== undefined && this.#now() - last.time < FRESH_MS) return last;
+    if (last !== undefined && this.#isFresh(last)) return last;
     return await this.#cycleOnce();
   }
 
@@ -184,6 +184,9 @@ export class Agent {
   async #cycle(): Promise<Snapshot> {
     const began = performance.now();
     this.#troubles = [];
+    const last = this.#snapshot;
+    // What nobody can be served any more is not held beside what takes its place.
+    if (last !== undefined && !this.#isFresh(last)) this.#snapshot = { ...last, families: [] };
     const refreshed = await this.#attempt(() => this.#refresh());
     // Without knowing what exists now, nothing may be taken to be gone.
     if (!refreshed) {
@@ -206,6 +209,10 @@ export class Agent {
       runs,
     };
     return this.#snapshot;
+  }
+
+  #isFresh({ time }: Snapshot): boolean {
+    return this.#now() - time < FRESH_MS;
   }
 
   /** Runs one step of a cycle; what it throws is reported and harms no other step. Returns whether it threw nothing. */
