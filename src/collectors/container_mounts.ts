@@ -2,7 +2,7 @@
 import type { Labels } from "../metrics/family.ts";
 import { withLabel } from "../metrics/labels.ts";
 import type { SizeQuestion } from "../native/statfs.ts";
-import { distinctFilesystems } from "../parse/filesystems.ts";
+import { distinctFilesystems, eligibleMounts } from "../parse/filesystems.ts";
 import { type Mount, parseMountInfo } from "../parse/mountinfo.ts";
 
 /** What is asked about one mount. Its key is what hangs as one: a filesystem as a path leads to it. */
@@ -33,7 +33,7 @@ export const MOST_FILESYSTEMS = 1000;
 export class ContainerMounts {
   /** Whether mounts made elsewhere may show here. */
   readonly isPropagated: boolean;
-  readonly #mounts: readonly Mount[];
+  readonly #eligible: readonly Mount[];
   /** Remote ones by mount point. */
   readonly #remote: ReadonlyMap<string, readonly Mount[]>;
   #questions: readonly Question[] = [];
@@ -43,9 +43,10 @@ export class ContainerMounts {
   #isFile = new Map<string, boolean>();
 
   constructor(mountinfo: string) {
-    this.#mounts = parseMountInfo(mountinfo).mounts;
-    this.#remote = Map.groupBy(this.#mounts.filter(isRemote), ({ mountPoint }) => mountPoint);
-    this.isPropagated = this.#mounts.some(({ isPropagated }) => isPropagated);
+    const { mounts } = parseMountInfo(mountinfo);
+    this.#eligible = eligibleMounts(mounts);
+    this.#remote = Map.groupBy(mounts.filter(isRemote), ({ mountPoint }) => mountPoint);
+    this.isPropagated = mounts.some(({ isPropagated }) => isPropagated);
   }
 
   /**
@@ -58,7 +59,7 @@ export class ContainerMounts {
     if (container === this.#container && this.#areStill(files)) return this.#questions;
     const before = new Map(this.#questions.map((question) => [question.mount, question]));
     const isFile = this.#isFile = new Map<string, boolean>();
-    const picked = distinctFilesystems(this.#mounts, (mount) => {
+    const picked = distinctFilesystems(this.#eligible, (mount) => {
       const shown = shownBy(mount);
       isFile.set(shown, files.has(shown));
       return files.has(shown);

@@ -21,6 +21,14 @@ const WITHOUT_SIZE: readonly (readonly [reason: string, types: readonly string[]
 const TYPES_WITHOUT_SIZE: ReadonlySet<string> = new Set(WITHOUT_SIZE.flatMap(([, types]) => types));
 
 /**
+ * The mounts that may be picked: a path leads to them, and their type has a size. The others are most of those that a
+ * container has.
+ */
+export function eligibleMounts(mounts: readonly Mount[]): Mount[] {
+  return visibleMounts(mounts).filter(({ fsType }) => !TYPES_WITHOUT_SIZE.has(fsType));
+}
+
+/**
  * Picks one mount for each filesystem, in the order of the first visible mount of each. Those whose size then
  * turns out to be 0 are for the caller to leave out, as `df` does.
  *
@@ -28,17 +36,17 @@ const TYPES_WITHOUT_SIZE: ReadonlySet<string> = new Set(WITHOUT_SIZE.flatMap(([,
  * the filesystem is mounted nowhere else; a remote filesystem counts once, however many of its directories are
  * mounted, as they all have the same size; huge pages do not count.
  *
+ * @param eligible What `eligibleMounts` has of a process's mounts.
  * @param isFile Whether something other than a directory is mounted. Asked only about a mount that would
  * otherwise be picked and that shows a part of its filesystem; all of one cannot be a file. What a mount shows
  * never changes, so an answer holds for as long as its `mountId` stays listed.
  */
 export function distinctFilesystems(
-  mounts: readonly Mount[],
+  eligible: readonly Mount[],
   isFile: (mount: Mount) => boolean = () => false,
 ): Mount[] {
   const picked = new Map<string, Mount>();
-  for (const mount of visibleMounts(mounts)) {
-    if (TYPES_WITHOUT_SIZE.has(mount.fsType)) continue;
+  for (const mount of eligible) {
     const current = picked.get(mount.device);
     if (current !== undefined && !isPreferred(mount, current)) continue;
     if (mount.root === "/" || !isFile(mount)) picked.set(mount.device, mount);

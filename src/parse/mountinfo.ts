@@ -13,7 +13,7 @@
 
 import { isDevice, parseUnsigned, splitLines } from "./text.ts";
 
-/** One mount. Paths and names are decoded; bytes that are not UTF-8 read as U+FFFD. */
+/** One mount, without its options. Paths and names are decoded; bytes that are not UTF-8 read as U+FFFD. */
 export interface Mount {
   readonly mountId: number;
   /** Of a mount that the process cannot see, for the root of its tree. */
@@ -29,14 +29,10 @@ export interface Mount {
   readonly mountPoint: string;
   /** Whether what is mounted beneath it elsewhere is mounted here too: it is shared, or another one's slave. */
   readonly isPropagated: boolean;
-  /** Of this mount: `rw` or `ro` first. */
-  readonly options: readonly string[];
   /** With a subtype where there is one: `fuse.sshfs`. */
   readonly fsType: string;
   /** Device, server or whatever name was given; may be empty. */
   readonly source: string;
-  /** Of the filesystem, for all its mounts. */
-  readonly superOptions: readonly string[];
 }
 
 /** The content of a mountinfo. */
@@ -66,12 +62,12 @@ function mountOf(line: string): Mount | undefined {
   const fields = line.split(" ");
   const [id = "", parent = "", device = "", root = "", mountPoint = "", options = ""] = fields;
   const dash = fields.indexOf("-", 6);
-  const [fsType, source, ...superOptions] = dash < 0 ? [] : fields.slice(dash + 1);
+  const [fsType, source, superOptions] = dash < 0 ? [] : fields.slice(dash + 1);
   const mountId = parseUnsigned(id);
   const parentId = parseUnsigned(parent);
   if (mountId === undefined || parentId === undefined || !isDevice(device)) return undefined;
   if (root === "" || !mountPoint.startsWith("/") || !/^r[ow](?:,|$)/.test(options)) return undefined;
-  if (fsType === undefined || source === undefined || superOptions.length === 0) return undefined;
+  if (fsType === undefined || source === undefined || superOptions === undefined) return undefined;
   // No path has a NUL in it, and behind one the system would not see the rest.
   if (/\0|\\000/.test(line)) return undefined;
   return {
@@ -81,10 +77,8 @@ function mountOf(line: string): Mount | undefined {
     root: decode(root),
     mountPoint: decode(mountPoint),
     isPropagated: fields.slice(6, dash).some((field) => /^(?:shared|master):/.test(field)),
-    options: options.split(","),
     fsType: decode(fsType),
     source: decode(source),
-    superOptions: superOptions.join(" ").split(",").map(decode),
   };
 }
 

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { cgroupPathOf } from "../../src/native/host_files.ts";
-import { distinctFilesystems } from "../../src/parse/filesystems.ts";
+import { distinctFilesystems, eligibleMounts } from "../../src/parse/filesystems.ts";
 import { flatKeyedValue } from "../../src/parse/flat_keyed.ts";
 import { parseIoStat } from "../../src/parse/io_stat.ts";
 import { type Mount, parseMountInfo } from "../../src/parse/mountinfo.ts";
@@ -167,29 +167,34 @@ const mount: fc.Arbitrary<Mount> = record({
   root: fc.oneof(path, fc.constant("net:[4026531840]")),
   mountPoint: path,
   isPropagated: fc.boolean(),
-  options: fc.array(key).map((options) => ["rw", ...options]),
   fsType: key,
   source: noNul,
-  superOptions: fc.array(noNul.map((text) => text.replaceAll(",", "")), { minLength: 1 }),
 });
 
-function mountLine(mount: Mount): string {
+/** A mount with what is listed of it and not read. */
+const listed = fc.record({ mount, options: fc.array(key), superOptions: fc.array(noNul) });
+
+function mountLine({ mount, options, superOptions }: {
+  readonly mount: Mount;
+  readonly options: readonly string[];
+  readonly superOptions: readonly string[];
+}): string {
   return [
     ...[mount.mountId, mount.parentId, mount.device, escaped(mount.root), escaped(mount.mountPoint)],
-    ...[mount.options.join(","), ...(mount.isPropagated ? ["unbindable", "master:3"] : []), "-"],
+    ...[["rw", ...options].join(","), ...(mount.isPropagated ? ["unbindable", "master:3"] : []), "-"],
     ...[
       mount.fsType,
       escaped(mount.source, /[^!-Z]/gu),
-      mount.superOptions.map((option) => escaped(option)).join(","),
+      superOptions.map((option) => escaped(option)).join(","),
     ],
   ].join(" ");
 }
 
 property("a mountinfo has each mount, whatever it is called: no name makes another line or field", [
-  fc.array(mount, { maxLength: 6 }),
-], (mounts) => {
-  assert.deepEqual(parseMountInfo(mounts.map((each) => `${mountLine(each)}\n`).join("")), {
-    mounts,
+  fc.array(listed, { maxLength: 6 }),
+], (lines) => {
+  assert.deepEqual(parseMountInfo(lines.map((each) => `${mountLine(each)}\n`).join("")), {
+    mounts: lines.map(({ mount }) => mount),
     skipped: 0,
   });
 });
@@ -206,7 +211,7 @@ property(
     const mounts = given.map(([mount, mountId, parentId, device, mountPoint]): Mount => ({
       ...{ ...mount, mountId, parentId, device: `0:${device}`, mountPoint },
     }));
-    const picked = distinctFilesystems(mounts, () => isFile);
+    const picked = distinctFilesystems(eligibleMounts(mounts), () => isFile);
     assert.ok(picked.every((mount) => mounts.includes(mount)));
     assert.equal(new Set(picked.map(({ device }) => device)).size, picked.length);
   },
@@ -241,7 +246,7 @@ const damaged = fc.array(
       "\n",
     ),
     u64.map(String),
-    mount.map(mountLine),
+    listed.map(mountLine),
     anyText,
   ),
 ).map((parts) => parts.join(""));
@@ -256,7 +261,7 @@ property("whatever a file says, nothing throws, and no number is negative or non
     ...parseMountInfo(text).mounts.flatMap(({ mountId, parentId }) => [mountId, parentId]),
   ];
   for (const number of numbers) assert.ok(number === undefined || Number.isFinite(number) && number >= 0);
-  distinctFilesystems(parseMountInfo(text).mounts);
+  distinctFilesystems(eligibleMounts(parseMountInfo(text).mounts));
   cgroupPathOf(text);
 });
 

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { distinctFilesystems } from "../../src/parse/filesystems.ts";
+import { distinctFilesystems, eligibleMounts } from "../../src/parse/filesystems.ts";
 import { type Mount, parseMountInfo } from "../../src/parse/mountinfo.ts";
 import { kernelFile, PROCESSES } from "./kernel_files.ts";
 
@@ -15,7 +15,10 @@ const REAL: readonly [name: keyof typeof PROCESSES, mountPoints: string[]][] = [
 for (const [name, mountPoints] of REAL) {
   Deno.test(`a real container's filesystems are those that df shows in it: ${name}`, () => {
     const { mounts } = parseMountInfo(kernelFile(PROCESSES[name], "mountinfo"));
-    assert.deepEqual(distinctFilesystems(mounts, isFile).map(({ mountPoint }) => mountPoint), mountPoints);
+    assert.deepEqual(
+      distinctFilesystems(eligibleMounts(mounts), isFile).map(({ mountPoint }) => mountPoint),
+      mountPoints,
+    );
   });
 }
 
@@ -95,25 +98,28 @@ const CASES: readonly [what: string, lines: string[], picked: string[]][] = [
 
 for (const [what, lines, picked] of CASES) {
   Deno.test(what, () => {
-    const found = distinctFilesystems(mountsOf(lines)).map(({ mountPoint }) => mountPoint);
+    const found = distinctFilesystems(eligibleMounts(mountsOf(lines))).map(({ mountPoint }) => mountPoint);
     assert.deepEqual(found, picked);
   });
 }
 
 Deno.test("the last mount at one place hides those before", () => {
   const mounts = mountsOf(["1 0 8:1 / /a", "2 1 8:2 / /a", "3 2 8:3 / /a"]);
-  assert.deepEqual(distinctFilesystems(mounts).map(({ device }) => device), ["8:3"]);
+  assert.deepEqual(distinctFilesystems(eligibleMounts(mounts)).map(({ device }) => device), ["8:3"]);
 });
 
 Deno.test("a file does not stand for its filesystem, but a directory mounted later does", () => {
   const mounts = mountsOf(["1 0 8:1 /pod/hosts /etc/hosts", "2 0 8:1 /pod/volume /var/lib/data"]);
-  assert.deepEqual(distinctFilesystems(mounts, isFile).map(({ mountPoint }) => mountPoint), [
+  assert.deepEqual(distinctFilesystems(eligibleMounts(mounts), isFile).map(({ mountPoint }) => mountPoint), [
     "/var/lib/data",
   ]);
 });
 
 Deno.test("a filesystem of which only files are mounted does not count", () => {
-  assert.deepEqual(distinctFilesystems(mountsOf(["1 0 8:1 /pod/hosts /etc/hosts"]), isFile), []);
+  assert.deepEqual(
+    distinctFilesystems(eligibleMounts(mountsOf(["1 0 8:1 /pod/hosts /etc/hosts"])), isFile),
+    [],
+  );
 });
 
 Deno.test("nothing is asked about mounts that would not be picked or cannot be files", () => {
@@ -126,7 +132,7 @@ Deno.test("nothing is asked about mounts that would not be picked or cannot be f
     "6 5 8:1 / /a",
   ]);
   const asked: string[] = [];
-  distinctFilesystems(mounts, ({ mountPoint }) => {
+  distinctFilesystems(eligibleMounts(mounts), ({ mountPoint }) => {
     asked.push(mountPoint);
     return false;
   });
@@ -135,5 +141,7 @@ Deno.test("nothing is asked about mounts that would not be picked or cannot be f
 
 Deno.test("ten thousand mounts on top of each other are no trouble", () => {
   const stack = Array.from({ length: 10_000 }, (_, i) => `${i + 1} ${i} 0:${i + 1} / /a tmpfs x`);
-  assert.deepEqual(distinctFilesystems(mountsOf(stack)).map(({ device }) => device), ["0:10000"]);
+  assert.deepEqual(distinctFilesystems(eligibleMounts(mountsOf(stack))).map(({ device }) => device), [
+    "0:10000",
+  ]);
 });

@@ -157,8 +157,7 @@ const PARSERS: Readonly<Record<string, Parser>> = {
     },
   },
   "mountinfo": {
-    facts: (text) =>
-      parseMountInfo(text).mounts.map((m) => [`${m.mountId}`, `${m.parentId} ${m.device} ${m.options[0]}`]),
+    facts: (text) => parseMountInfo(text).mounts.map((m) => [`${m.mountId}`, `${m.parentId} ${m.device}`]),
     skipped: (text) => parseMountInfo(text).skipped,
     files: Object.values(PROCESSES).map((process) => [process, "mountinfo"]),
     malformed: {
