@@ -1,11 +1,11 @@
 /**
- * The cycle: refresh the targets, run every collector, publish one immutable snapshot. A timer runs it at least
- * once every poll interval, so that ended containers are read before they are forgotten; a scrape that finds the
- * snapshot older than a second runs it first, and concurrent scrapes share that.
+ * The cycle: refresh the targets, run every collector, publish one immutable snapshot. A scrape that finds the snapshot
+ * older than a second runs it first, and concurrent scrapes share that; where no scrape has for a poll interval a timer
+ * does, so that ended containers are read before they are forgotten.
  */
 import { basename } from "node:path";
 import { CgroupFiles } from "./cgroup/files.ts";
-import { type ContainerCgroup, containerNamed, PodTree } from "./cgroup/hierarchy.ts";
+import { type ContainerCgroup, type Names, namesAmong, PodTree } from "./cgroup/hierarchy.ts";
 import { TargetIndex } from "./cgroup/targets.ts";
 import type { Collector, Cycle } from "./collectors/collector.ts";
 import type { Discovery } from "./discovery/discovery.ts";
@@ -60,12 +60,6 @@ export interface Snapshot {
   readonly runs: readonly CollectorRun[];
 }
 
-/** The cgroups in the kernel's map of names, and those of them that are containers. */
-interface Names {
-  readonly ids: readonly bigint[];
-  readonly containers: readonly ContainerCgroup[];
-}
-
 /** What became of one collector in a cycle. */
 interface Ran {
   readonly families: readonly Family[];
@@ -93,7 +87,8 @@ export class Agent {
   #watched: bigint | undefined;
   #snapshot: Snapshot | undefined;
   #running: Promise<Snapshot> | undefined;
-  #timer: ReturnType<typeof setInterval> | undefined;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #isStarted = false;
   /** What kept the running cycle from being complete, and what kept the last one. */
   #troubles: string[] = [];
   #reason: string | undefined;
@@ -126,15 +121,16 @@ export class Agent {
     this.#files = new CgroupFiles([...new Set(options.collectors.flatMap(({ files = [] }) => files))]);
   }
 
-  /** Runs a cycle now and then one every poll interval. */
+  /** Runs a cycle now, and from then on one whenever there was none for a poll interval. */
   async start(): Promise<void> {
+    this.#isStarted = true;
     await this.#cycleOnce();
-    this.#timer = setInterval(() => void this.#cycleOnce(), this.#options.pollIntervalMs);
   }
 
   /** Ends the cycles and detaches the eBPF programs. */
   async stop(): Promise<void> {
-    clearInterval(this.#timer);
+    this.#isStarted = false;
+    clearTimeout(this.#timer);
     await this.#running;
     this.#programs?.close();
     this.#programs = undefined;
@@ -177,7 +173,12 @@ export class Agent {
   }
 
   #cycleOnce(): Promise<Snapshot> {
-    this.#running ??= this.#cycle().finally(() => this.#running = undefined);
+    this.#running ??= this.#cycle().finally(() => {
+      this.#running = undefined;
+      clearTimeout(this.#timer);
+      if (!this.#isStarted) return;
+      this.#timer = setTimeout(() => void this.#cycleOnce(), this.#options.pollIntervalMs);
+    });
     return this.#running;
   }
 
@@ -364,18 +365,6 @@ export class Agent {
     if (reason === undefined) this.#incomplete.end(this.#now());
     else this.#incomplete.report(this.#now(), causeIn(reason), "cycle is not complete", { reason });
   }
-}
-
-/** What entries of the kernel's map of names say. */
-function namesAmong(entries: readonly { readonly key: unknown; readonly value: unknown }[]): Names {
-  const named = entries.map(({ key, value }) => ({
-    id: BigInt(key as number),
-    ...value as { readonly pod: string; readonly container: string },
-  }));
-  return {
-    ids: named.map(({ id }) => id),
-    containers: named.flatMap(({ id, pod, container }) => containerNamed(id, pod, container) ?? []),
-  };
 }
 
 function turnOf({ waits = false, files }: Collector): number {

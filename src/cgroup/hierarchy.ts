@@ -176,3 +176,21 @@ export function containerNamed(id: bigint, pod: string, container: string): Cont
   const containerId = containerIdOf(container);
   return podUid === undefined || containerId === undefined ? undefined : { id, podUid, containerId };
 }
+
+/** The cgroups in the kernel's map of names, and those of them that are containers. */
+export interface Names {
+  readonly ids: readonly bigint[];
+  readonly containers: readonly ContainerCgroup[];
+}
+
+/** What entries of the kernel's map of names say. */
+export function namesAmong(entries: readonly { readonly key: unknown; readonly value: unknown }[]): Names {
+  const named = entries.map(({ key, value }) => ({
+    id: BigInt(key as number),
+    ...value as { readonly pod: string; readonly container: string },
+  }));
+  return {
+    ids: named.map(({ id }) => id),
+    containers: named.flatMap(({ id, pod, container }) => containerNamed(id, pod, container) ?? []),
+  };
+}

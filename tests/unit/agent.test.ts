@@ -1,5 +1,6 @@
 /** The cycle: what it takes from whom, what it serves, and how little of it falls with what fails. */
 import assert from "node:assert/strict";
+import { setTimeout as pause } from "node:timers/promises";
 import type { LoadedPrograms } from "../../src/agent.ts";
 import type { Collector } from "../../src/collectors/collector.ts";
 import { AgentSetup, fail, gauge, KUBELET_POLL_MS, needsRoot, POLL_MS, UID, valueOf } from "./agent_setup.ts";
@@ -160,6 +161,20 @@ Deno.test("cycles run every interval until it is stopped", needsRoot, async () =
   await third.promise;
   // The test's sanitizer sees that no timer is left.
   await setup.agent.stop();
+});
+
+Deno.test("the timer leaves out the cycles that scrapes make, and no more", needsRoot, async () => {
+  const pollIntervalMs = 1000;
+  const runs = gauge("runs");
+  await using setup = new AgentSetup({ collectors: [runs], pollIntervalMs });
+  await setup.agent.start();
+  const scrapes = 6;
+  for (let scrape = 0; scrape < scrapes; scrape++) {
+    await pause(pollIntervalMs / 4);
+    await setup.cycle();
+  }
+  assert.equal(runs.runs, 1 + scrapes);
+  await until("there is a cycle without a scrape", () => runs.runs > 1 + scrapes);
 });
 
 Deno.test("the kubelet's first answer is followed by a cycle, later ones are not", needsRoot, async () => {
