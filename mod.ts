@@ -23,7 +23,7 @@ import { HostRoot, readHostFile } from "./src/native/host_files.ts";
 import { passwordFits } from "./src/native/password.ts";
 import { releaseMemory, spareMemory } from "./src/native/process_memory.ts";
 import { type ProgramOptions, Programs } from "./src/native/programs.ts";
-import { LOOK_INTO_CONTAINERS } from "./src/profiles.ts";
+import { lookingIntoContainers } from "./src/profiles.ts";
 import { serve, type ServerDependencies } from "./src/server.ts";
 import { VERSION } from "./src/version.ts";
 import { createWeb, type Web } from "./src/web/web.ts";
@@ -143,7 +143,7 @@ async function run(config: Config, proc: HostRoot, log: Logger): Promise<void> {
   });
   const { collectors, loadPrograms } = collecting(config, log);
   const web = await openWeb(config, proc, log);
-  const containers = config.collectors.some((name) => LOOK_INTO_CONTAINERS.includes(name));
+  const containers = lookingIntoContainers(config.collectors).length > 0;
   const confinement = new Confinement(log);
   const agent = new Agent(
     {

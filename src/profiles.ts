@@ -41,8 +41,12 @@ export const PROFILES = {
 export const PROFILE_NAMES = [...(Object.keys(PROFILES) as (keyof typeof PROFILES)[]), "custom"] as const;
 export type Profile = (typeof PROFILE_NAMES)[number];
 
-/** Collectors that look into containers' roots, beneath /proc/PID/root. */
-export const LOOK_INTO_CONTAINERS: readonly string[] = ["filesystem"] satisfies CollectorName[];
+const LOOK_INTO_CONTAINERS: readonly string[] = ["filesystem"] satisfies CollectorName[];
+
+/** Those of `collectors` that look into containers' roots, beneath /proc/PID/root. */
+export function lookingIntoContainers<Name extends string>(collectors: readonly Name[]): Name[] {
+  return collectors.filter((name) => LOOK_INTO_CONTAINERS.includes(name));
+}
 
 /** Returns the collectors of a profile, or for `custom` the given ones, each once and in the order they run. */
 export function resolveCollectors(

@@ -1,7 +1,7 @@
 /** What this process may do: its capabilities and its limit of open files. */
 import { type Capability, hasCapability, lackingForPrograms } from "../native/capabilities.ts";
 import { capabilitiesNeeded, needsText } from "../native/privileges.ts";
-import { LOOK_INTO_CONTAINERS } from "../profiles.ts";
+import { lookingIntoContainers } from "../profiles.ts";
 import { fail, type Finding, type HostFiles, ok, warn } from "./finding.ts";
 import { isOlder, parseRelease } from "./kernel.ts";
 
@@ -19,7 +19,7 @@ export function capabilities(proc: HostFiles, { programs, collectors }: Wanted):
   const status = proc.readText("self/status");
   const has = (name: Capability) => hasCapability(status, name);
   const shown = (["BPF", "PERFMON", "SYS_ADMIN", "SYS_PTRACE"] as const).filter(has);
-  const looking = collectors.filter((name) => LOOK_INTO_CONTAINERS.includes(name));
+  const looking = lookingIntoContainers(collectors);
   const missing = programs ? lackingForPrograms(status) : [];
   const lacking = (names: readonly string[]) =>
     `${shown.length === 0 ? "none of those it uses" : shown.join(", ")}; lacks ${names.join(" and ")}`;
@@ -55,7 +55,7 @@ export function privileges(
   isContainer: boolean,
   needed: typeof capabilitiesNeeded = capabilitiesNeeded,
 ): Finding {
-  const containers = collectors.some((name) => LOOK_INTO_CONTAINERS.includes(name));
+  const containers = lookingIntoContainers(collectors).length > 0;
   const work = { programs: programs && !isContainer, maps: programs, containers };
   const needs = needed(proc.readText("self/status"), work);
   return ok("privileges", `capabilities kept after the start: ${needsText(needs)}`);

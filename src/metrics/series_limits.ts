@@ -238,10 +238,11 @@ function inOrder(sets: ReadonlyMap<Labels, number>): (readonly [Labels, number])
 }
 
 function without(family: Family, isRefused: (labels: Labels) => boolean): Family {
-  if (family.type === "histogram") {
-    return { ...family, samples: family.samples.filter(({ labels }) => !isRefused(labels)) };
-  }
-  return { ...family, samples: family.samples.filter(({ labels }) => !isRefused(labels)) };
+  const kept = <S extends { readonly labels: Labels }>(samples: readonly S[]) =>
+    samples.filter(({ labels }) => !isRefused(labels));
+  return family.type === "histogram"
+    ? { ...family, samples: kept(family.samples) }
+    : { ...family, samples: kept(family.samples) };
 }
 
 function sum<T>(all: readonly T[], number: (each: T) => number): number {

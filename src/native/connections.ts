@@ -73,26 +73,27 @@ export class TcpSockets {
 
   constructor(proc: { fileSet(): Pick<FileSet, "add" | "refresh"> }) {
     this.#files = proc.fileSet();
-    for (const name of ["sockstat", "sockstat6"]) {
-      try {
+    try {
+      for (const name of ["sockstat", "sockstat6"]) {
         this.#counts.set(this.#files.add(`self/net/${name}`), NaN);
-      } catch {
-        // There is no IPv6, or else no knowing.
-        if (name === "sockstat") this.#counts.set(-1, NaN);
       }
+    } catch {
+      // There is no IPv6; without the first file there is no knowing.
     }
   }
 
   /** How many there are; Infinity where that cannot be known. */
   count(): number {
-    const slots = [...this.#counts.keys()].filter((slot) => slot >= 0);
-    this.#files.refresh(slots).forEach((text, index) => {
-      if (text === undefined) return;
+    const slots = [...this.#counts.keys()];
+    const texts = this.#files.refresh(slots);
+    for (const [index, slot] of slots.entries()) {
+      const text = texts[index];
+      if (text === undefined) continue;
       const [, inUse] = typeof text === "string" ? /^TCP6?: inuse (\d+)/m.exec(text) ?? [] : [];
-      this.#counts.set(slots[index] ?? -1, Number(inUse));
-    });
+      this.#counts.set(slot, Number(inUse));
+    }
     const sum = [...this.#counts.values()].reduce((all, one) => all + one, 0);
-    return Number.isNaN(sum) ? Infinity : sum;
+    return slots.length === 0 || Number.isNaN(sum) ? Infinity : sum;
   }
 }
 

@@ -2,10 +2,7 @@
 
 import { NativeError } from "./error.ts";
 import { openLibrary } from "./library.ts";
-import { cString } from "./memory.ts";
-
-/** What calls under way were given: native code reads it, so nobody may collect it as garbage. */
-const inFlight = new Set<readonly Uint8Array[]>();
+import { cString, keptFor } from "./memory.ts";
 
 /**
  * Whether a password is the one that a bcrypt hash (`$2b$10$…`) was made of. It is compared on another thread, and takes
@@ -15,13 +12,8 @@ const inFlight = new Set<readonly Uint8Array[]>();
  */
 export async function passwordFits(hash: string, password: Uint8Array): Promise<boolean> {
   const texts = [cString(hash), Uint8Array.of(...password, 0)] as const;
-  inFlight.add(texts);
-  try {
-    const result = await openLibrary().kpod_password_fits(...texts);
-    if (result < 0) throw new NativeError("compare a password with its hash by libcrypt.so.1", result);
-    // In C a NUL ends a text; what is behind it would be compared with nothing.
-    return result === 1 && !password.includes(0);
-  } finally {
-    inFlight.delete(texts);
-  }
+  const result = await keptFor(texts, openLibrary().kpod_password_fits(...texts));
+  if (result < 0) throw new NativeError("compare a password with its hash by libcrypt.so.1", result);
+  // In C a NUL ends a text; what is behind it would be compared with nothing.
+  return result === 1 && !password.includes(0);
 }

@@ -2,16 +2,7 @@
 import assert from "node:assert/strict";
 import { connectionsOn, dropConnection, TcpSockets } from "../../src/native/connections.ts";
 import { HostRoot } from "../../src/native/host_files.ts";
-
-/** Containers often have no IPv6 at all. */
-const ipv6 = (() => {
-  try {
-    Deno.listen({ hostname: "::1", port: 0 }).close();
-    return true;
-  } catch {
-    return false;
-  }
-})();
+import { HAS_IPV6 } from "./ipv6.ts";
 
 interface Pair extends Disposable {
   readonly port: number;
@@ -57,7 +48,7 @@ Deno.test("a port has its connections, without the socket that listens and the o
   assert.deepEqual(connectionsOn(port), []);
 });
 
-for (const hostname of ["127.0.0.1", ...ipv6 ? ["::1"] : []]) {
+for (const hostname of ["127.0.0.1", ...HAS_IPV6 ? ["::1"] : []]) {
   Deno.test(`bytes of a connection on ${hostname} are counted as they are`, async () => {
     using pair = await connected(hostname);
     await pair.client.write(new Uint8Array(1_000));
@@ -111,7 +102,7 @@ Deno.test("sockets of the namespace are counted, whichever protocol is theirs", 
   const sockets = new TcpSockets(proc);
   const before = sockets.count();
   using _four = await connected();
-  using _more = await connected(ipv6 ? "::1" : "127.0.0.1");
+  using _more = await connected(HAS_IPV6 ? "::1" : "127.0.0.1");
   assert.ok(Number.isFinite(before) && sockets.count() >= 4, `${sockets.count()}`);
 });
 

@@ -15,6 +15,7 @@ import {
   serveBytes,
   serveTls,
 } from "./kubelet_server.ts";
+import { HAS_IPV6 } from "./ipv6.ts";
 
 type Options = Partial<KubeletOptions>;
 
@@ -188,11 +189,9 @@ Deno.test("the token goes to anybody who answers where verification is off", asy
   assert.equal(authorization, "Bearer t0ken");
 });
 
-const IPV6 = canListen("::1");
-
 Deno.test(
   "an IPv6 address is looked for in the certificate as an IPv4 address is",
-  { ignore: !IPV6 },
+  { ignore: !HAS_IPV6 },
   async () => {
     await using server = await serveTls(listPods, { leaf: "ip6", host: "::1" });
     const url = new URL(`https://[::1]:${server.port}`);
@@ -200,16 +199,6 @@ Deno.test(
     await failsWith(ask(0, { url, serverNames: ["::2", "node1"] }), "tls", /which is not for ::2 or node1; /);
   },
 );
-
-function canListen(hostname: string): boolean {
-  try {
-    Deno.listen({ hostname, port: 0 }).close();
-    return true;
-  } catch (error) {
-    console.error(`IPv6 is not tested: ${error}`);
-    return false;
-  }
-}
 
 Deno.test("a good poll does not open the door for later ones with other TLS settings", async () => {
   await using server = await serveTls((request, response) => {

@@ -3,6 +3,7 @@ import type { Logger } from "../../src/log.ts";
 import { serve as serveBy, type ServerDependencies } from "../../src/server.ts";
 import type { ListenAddress } from "../../src/web/listener.ts";
 import { listenPlain } from "../../src/web/plain_listener.ts";
+import { HAS_IPV6 } from "./ipv6.ts";
 
 const LOOPBACK = { hostname: "127.0.0.1", port: 0 };
 const SILENT: Logger = { debug() {}, info() {}, warn() {}, error() {} };
@@ -34,17 +35,7 @@ async function exchange(address: ListenAddress, request: string): Promise<string
   return await new Response(connection.readable).text();
 }
 
-/** Containers often have no IPv6 at all. */
-const ipv6 = (() => {
-  try {
-    Deno.listen({ hostname: "::1", port: 0 }).close();
-    return true;
-  } catch {
-    return false;
-  }
-})();
-
-for (const hostname of ["127.0.0.1", "localhost", ...(ipv6 ? ["::1", "[::1]"] : [])]) {
+for (const hostname of ["127.0.0.1", "localhost", ...(HAS_IPV6 ? ["::1", "[::1]"] : [])]) {
   Deno.test(`a scrape of ${hostname} is answered over HTTP`, async () => {
     const server = await serve(agent(), { hostname, port: 0 });
     const host = hostname.includes("::") ? "[::1]" : hostname;
@@ -157,7 +148,7 @@ Deno.test("a port in use is an error that says what to do", async () => {
 
 Deno.test({
   name: "an IPv6 address is written with brackets in an error",
-  ignore: !ipv6,
+  ignore: !HAS_IPV6,
   async fn() {
     const server = await serve(agent(), { hostname: "::1", port: 0 });
     const { port } = server.address;
