@@ -26,6 +26,8 @@ const OUTSIDE = "system.slice/load.service";
 export class KernelNode implements AsyncDisposable {
   /** The most eBPF programs of others that traced the machine while nothing was to be attached. */
   #others = 0;
+  /** All there were when nothing was last to be attached. The kernel lists what was detached for a while yet. */
+  #listed: ReadonlySet<number> = new Set(kernelIds().programs);
 
   private constructor(
     private readonly lab: LabNode,
@@ -88,7 +90,9 @@ export class KernelNode implements AsyncDisposable {
   /** The condition that nothing is attached. */
   readonly nothing = (): Promise<State> => {
     this.statistics.check();
-    this.#others = Math.max(this.#others, countTracingPrograms(kernelIds().programs));
+    const listed = new Set(kernelIds().programs);
+    this.#others = Math.max(this.#others, countTracingPrograms(listed.intersection(this.#listed)));
+    this.#listed = listed;
     return Promise.resolve({ [Symbol.asyncDispose]: () => Promise.resolve() });
   };
 
