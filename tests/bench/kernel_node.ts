@@ -26,8 +26,8 @@ const OUTSIDE = "system.slice/load.service";
 export class KernelNode implements AsyncDisposable {
   /** The most eBPF programs of others that traced the machine while nothing was to be attached. */
   #others = 0;
-  /** All there were when nothing was last to be attached. The kernel lists what was detached for a while yet. */
-  #listed: ReadonlySet<number> = new Set(kernelIds().programs);
+  /** How often each program was there when nothing was to be attached. The kernel lists what was detached for a while. */
+  readonly #seen = new Map<number, number>();
 
   private constructor(
     private readonly lab: LabNode,
@@ -90,9 +90,10 @@ export class KernelNode implements AsyncDisposable {
   /** The condition that nothing is attached. */
   readonly nothing = (): Promise<State> => {
     this.statistics.check();
-    const listed = new Set(kernelIds().programs);
-    this.#others = Math.max(this.#others, countTracingPrograms(listed.intersection(this.#listed)));
-    this.#listed = listed;
+    for (const id of kernelIds().programs) this.#seen.set(id, (this.#seen.get(id) ?? 0) + 1);
+    // Between two times there may have been nothing else, between the first and the third there was.
+    const lasting = [...this.#seen].filter(([, times]) => times > 2).map(([id]) => id);
+    this.#others = Math.max(this.#others, countTracingPrograms(lasting));
     return Promise.resolve({ [Symbol.asyncDispose]: () => Promise.resolve() });
   };
 
