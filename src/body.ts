@@ -2,6 +2,7 @@
  * The body of an answer out of a text that comes piece by piece, and is never there as a whole: the metrics of a large
  * node are ten times as long as what they are compressed to, and would be most of what the agent holds.
  */
+import { Buffer } from "node:buffer";
 import { constants, crc32, deflateRawSync } from "node:zlib";
 
 export type Bytes = Uint8Array<ArrayBuffer>;
@@ -27,9 +28,7 @@ const ENCODER = new TextEncoder();
 
 /** The text in UTF-8. */
 export async function plain(text: AsyncIterable<string>): Promise<Bytes> {
-  const parts: Uint8Array[] = [];
-  for await (const chunk of chunksOf(text)) parts.push(chunk.slice());
-  return joined(parts);
+  return Buffer.concat(await Array.fromAsync(text, (piece) => ENCODER.encode(piece)));
 }
 
 /** The text in UTF-8, compressed by gzip. */
@@ -45,7 +44,7 @@ export async function gzipped(text: AsyncIterable<string>): Promise<Bytes> {
   const trailer = new DataView(new ArrayBuffer(8));
   trailer.setUint32(0, sum, true);
   trailer.setUint32(4, length, true);
-  return joined([...parts, LAST_BLOCK, new Uint8Array(trailer.buffer)]);
+  return Buffer.concat([...parts, LAST_BLOCK, new Uint8Array(trailer.buffer)]);
 }
 
 /** The text in UTF-8, so much at a time. Each chunk is the same memory as the last: it holds until the next is taken. */
@@ -63,14 +62,4 @@ async function* chunksOf(text: AsyncIterable<string>): AsyncGenerator<Bytes> {
     }
   }
   if (used > 0) yield chunk.subarray(0, used);
-}
-
-function joined(parts: readonly Uint8Array[]): Bytes {
-  const all = new Uint8Array(parts.reduce((length, part) => length + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    all.set(part, at);
-    at += part.length;
-  }
-  return all;
 }

@@ -6,6 +6,10 @@ import { kernelFile, PROCESSES } from "./kernel_files.ts";
 const FILES = /^\/etc\/(hosts|hostname|resolv\.conf)$|^\/dev\/termination-log$|^\/proc\/sysrq-trigger$/;
 const isFile = ({ mountPoint }: Mount) => FILES.test(mountPoint);
 
+function pick(mounts: readonly Mount[], isFile?: (mount: Mount) => boolean): Mount[] {
+  return distinctFilesystems(eligibleMounts(mounts), isFile);
+}
+
 const REAL: readonly [name: keyof typeof PROCESSES, mountPoints: string[]][] = [
   ["writer", ["/", "/dev", "/data", "/mem", "/dev/shm", "/proc/acpi"]],
   ["cgroupfsWriter", ["/", "/dev", "/data", "/mem", "/dev/shm", "/proc/acpi"]],
@@ -16,7 +20,7 @@ for (const [name, mountPoints] of REAL) {
   Deno.test(`a real container's filesystems are those that df shows in it: ${name}`, () => {
     const { mounts } = parseMountInfo(kernelFile(PROCESSES[name], "mountinfo"));
     assert.deepEqual(
-      distinctFilesystems(eligibleMounts(mounts), isFile).map(({ mountPoint }) => mountPoint),
+      pick(mounts, isFile).map(({ mountPoint }) => mountPoint),
       mountPoints,
     );
   });
@@ -98,26 +102,26 @@ const CASES: readonly [what: string, lines: string[], picked: string[]][] = [
 
 for (const [what, lines, picked] of CASES) {
   Deno.test(what, () => {
-    const found = distinctFilesystems(eligibleMounts(mountsOf(lines))).map(({ mountPoint }) => mountPoint);
+    const found = pick(mountsOf(lines)).map(({ mountPoint }) => mountPoint);
     assert.deepEqual(found, picked);
   });
 }
 
 Deno.test("the last mount at one place hides those before", () => {
   const mounts = mountsOf(["1 0 8:1 / /a", "2 1 8:2 / /a", "3 2 8:3 / /a"]);
-  assert.deepEqual(distinctFilesystems(eligibleMounts(mounts)).map(({ device }) => device), ["8:3"]);
+  assert.deepEqual(pick(mounts).map(({ device }) => device), ["8:3"]);
 });
 
 Deno.test("a file does not stand for its filesystem, but a directory mounted later does", () => {
   const mounts = mountsOf(["1 0 8:1 /pod/hosts /etc/hosts", "2 0 8:1 /pod/volume /var/lib/data"]);
-  assert.deepEqual(distinctFilesystems(eligibleMounts(mounts), isFile).map(({ mountPoint }) => mountPoint), [
+  assert.deepEqual(pick(mounts, isFile).map(({ mountPoint }) => mountPoint), [
     "/var/lib/data",
   ]);
 });
 
 Deno.test("a filesystem of which only files are mounted does not count", () => {
   assert.deepEqual(
-    distinctFilesystems(eligibleMounts(mountsOf(["1 0 8:1 /pod/hosts /etc/hosts"])), isFile),
+    pick(mountsOf(["1 0 8:1 /pod/hosts /etc/hosts"]), isFile),
     [],
   );
 });
@@ -132,7 +136,7 @@ Deno.test("nothing is asked about mounts that would not be picked or cannot be f
     "6 5 8:1 / /a",
   ]);
   const asked: string[] = [];
-  distinctFilesystems(eligibleMounts(mounts), ({ mountPoint }) => {
+  pick(mounts, ({ mountPoint }) => {
     asked.push(mountPoint);
     return false;
   });
@@ -141,7 +145,7 @@ Deno.test("nothing is asked about mounts that would not be picked or cannot be f
 
 Deno.test("ten thousand mounts on top of each other are no trouble", () => {
   const stack = Array.from({ length: 10_000 }, (_, i) => `${i + 1} ${i} 0:${i + 1} / /a tmpfs x`);
-  assert.deepEqual(distinctFilesystems(eligibleMounts(mountsOf(stack))).map(({ device }) => device), [
+  assert.deepEqual(pick(mountsOf(stack)).map(({ device }) => device), [
     "0:10000",
   ]);
 });
