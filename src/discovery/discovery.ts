@@ -2,7 +2,8 @@
 import type { Logger } from "../log.ts";
 import { Trouble } from "../trouble.ts";
 import { KUBELET_ERROR_REASONS, KubeletError } from "./kubelet_error.ts";
-import { parsePodList, type Pod, type PodList } from "./pod.ts";
+import type { Pod } from "./pod.ts";
+import type { PodList } from "./pod_list.ts";
 
 /** What is known of the node's pods; a value that is never changed afterwards. */
 export interface DiscoveryState {
@@ -51,7 +52,7 @@ const FIRST_RETRY_MS = 1000;
 
 /** The poller. It does nothing before `start()`, or the first `poll()`. */
 export class Discovery {
-  readonly #fetchPods: (signal: AbortSignal) => Promise<unknown>;
+  readonly #fetchPods: (signal: AbortSignal) => Promise<PodList>;
   readonly #intervalMs: number;
   readonly #log: Logger;
   readonly #onPods: (pods: readonly Pod[]) => void;
@@ -79,8 +80,8 @@ export class Discovery {
   #cancelRegular: (() => void) | undefined;
   #cancelEarly: (() => void) | undefined;
 
-  /** `fetchPods` returns the kubelet's parsed answer; its signal is aborted by `stop()`. */
-  constructor(fetchPods: (signal: AbortSignal) => Promise<unknown>, options: DiscoveryOptions) {
+  /** `fetchPods` asks the kubelet; its signal is aborted by `stop()`. */
+  constructor(fetchPods: (signal: AbortSignal) => Promise<PodList>, options: DiscoveryOptions) {
     this.#fetchPods = fetchPods;
     this.#intervalMs = options.intervalMs;
     this.#log = options.log;
@@ -166,8 +167,7 @@ export class Discovery {
   async #poll(): Promise<boolean> {
     this.#lastStart = this.#now();
     try {
-      const list = readList(await this.#fetchPods(this.#stopping.signal));
-      this.#accept(list);
+      this.#accept(await this.#fetchPods(this.#stopping.signal));
       return true;
     } catch (error) {
       if (!this.#stopping.signal.aborted) this.#reject(error);
@@ -211,14 +211,6 @@ export class Discovery {
     const errors = new Map(this.#state.errors);
     errors.set(reason, (errors.get(reason) ?? 0) + by);
     this.#state = { ...this.#state, errors };
-  }
-}
-
-function readList(body: unknown): PodList {
-  try {
-    return parsePodList(body);
-  } catch (error) {
-    throw new KubeletError("body", error instanceof Error ? error.message : String(error), { cause: error });
   }
 }
 

@@ -15,6 +15,8 @@ import {
 import { type Credentials, readCredentials, type ReadFile } from "./kubelet_credentials.ts";
 import { KubeletError, networkError, pollError, type RequestFacts, statusError } from "./kubelet_error.ts";
 
+import { type PodList, PodListError, PodListParser, type PodListReader } from "./pod_list.ts";
+
 export type { ReadFile } from "./kubelet_credentials.ts";
 export { KubeletError } from "./kubelet_error.ts";
 
@@ -40,16 +42,16 @@ export interface KubeletOptions {
 /** A kubelet to ask. */
 export interface KubeletClient {
   /**
-   * Asks for the node's pods and returns the parsed JSON, whatever it holds.
+   * Asks for the node's pods.
    *
    * @throws {KubeletError} which says what happened and what to do.
    */
-  fetchPods(signal?: AbortSignal): Promise<unknown>;
+  fetchPods(signal?: AbortSignal): Promise<PodList>;
 }
 
 /**
- * Some 200 kB for 100 pods are usual; what is beyond this is not a node's list of pods. To parse JSON may take sixty
- * times its length of memory, and an agent that is killed for that has lost its counts.
+ * Some 12 kB a pod are usual; what is beyond this is not a node's list of pods. To parse JSON may take sixty times its
+ * length of memory, and an agent that is killed for that has lost its counts.
  */
 const BODY_LIMIT = 16 * 1024 * 1024;
 
@@ -75,22 +77,60 @@ export function createKubeletClient(options: KubeletOptions, readFile: ReadFile)
     address: `${url.hostname}:${url.port || (secure ? 443 : 80)}`,
   };
   const files = insecureTls ? { ...options, caFiles: undefined } : options;
+  const parser = new PodListParser();
   return {
     fetchPods: async (signal) => {
       const credentials = secure ? readCredentials(files, readFile) : {};
       const deadline = performance.now() + options.timeoutMs;
-      const body = await get(options, path, credentials, facts, signal)
+      return await get(options, path, credentials, facts, parser.begin(), signal)
         .catch(async (error) => {
           throw await explained(error, options, credentials, facts, deadline - performance.now(), signal);
         });
-      try {
-        return JSON.parse(body.toString("utf8"));
-      } catch (error) {
-        const beginning = JSON.stringify(body.toString("utf8", 0, 40));
-        const advice = "check that KPOD_KUBELET_URL is a kubelet's address";
-        throw pollError("body", facts.url, `a body that is not JSON, beginning ${beginning}`, advice, error);
-      }
     },
+  };
+}
+
+/** Takes the body of an answer as it arrives; either may throw the KubeletError that the answer is. */
+interface Body {
+  push(chunk: Buffer): void;
+  end(): PodList;
+}
+
+function podListBody(reader: PodListReader, { url }: RequestFacts): Body {
+  const advice = "check that KPOD_KUBELET_URL is a kubelet's address";
+  const reading = <T>(read: () => T): T => {
+    try {
+      return read();
+    } catch (error) {
+      throw error instanceof PodListError ? pollError("body", url, error.message, advice, error) : error;
+    }
+  };
+  let length = 0;
+  return {
+    push(chunk) {
+      length += chunk.length;
+      if (length > BODY_LIMIT) {
+        throw pollError("body", url, `a body of more than ${BODY_LIMIT / 1024 / 1024} MiB`, advice);
+      }
+      reading(() => reader.push(chunk));
+    },
+    end: () => reading(() => reader.end()),
+  };
+}
+
+function refusalBody({ statusCode = 0, headers }: http.IncomingMessage, facts: RequestFacts): Body {
+  const chunks: Buffer[] = [];
+  let length = 0;
+  const end = () => {
+    throw statusError(facts, statusCode, Buffer.concat(chunks).toString("utf8"), headers["retry-after"]);
+  };
+  return {
+    push(chunk) {
+      chunks.push(chunk);
+      length += chunk.length;
+      if (length > ERROR_BODY_LIMIT) end();
+    },
+    end,
   };
 }
 
@@ -120,8 +160,9 @@ function get(
   path: string,
   credentials: Credentials,
   facts: RequestFacts,
+  reader: PodListReader,
   signal: AbortSignal | undefined,
-): Promise<Buffer> {
+): Promise<PodList> {
   return new Promise((resolve, reject) => {
     let request: http.ClientRequest | undefined;
     // After the first outcome, later ones (such as the error that destroy() raises) change nothing.
@@ -147,24 +188,24 @@ function get(
     }
     request.on("error", (error) => fail(networkError(facts, error)));
     request.on("response", (response) => {
-      const status = response.statusCode ?? 0;
-      const limit = status === 200 ? BODY_LIMIT : ERROR_BODY_LIMIT;
-      const chunks: Buffer[] = [];
-      let length = 0;
-      const finish = () => {
-        const body = Buffer.concat(chunks);
-        if (status === 200) settle(() => resolve(body));
-        else fail(statusError(facts, status, body.toString("utf8"), response.headers["retry-after"]));
+      const body = response.statusCode === 200 ? podListBody(reader, facts) : refusalBody(response, facts);
+      const attempt = (work: () => void) => {
+        try {
+          work();
+        } catch (error) {
+          fail(error as Error);
+        }
       };
+      let length = 0;
       response.on("data", (chunk: Buffer) => {
         length += chunk.length;
-        chunks.push(chunk);
-        if (length <= limit) return;
-        if (status !== 200) return finish();
-        const advice = "check that KPOD_KUBELET_URL is a kubelet's address";
-        fail(pollError("body", facts.url, `a body of more than ${BODY_LIMIT / 1024 / 1024} MiB`, advice));
+        attempt(() => body.push(chunk));
       });
-      response.on("end", finish);
+      response.on("end", () =>
+        attempt(() => {
+          const list = body.end();
+          settle(() => resolve(list));
+        }));
       response.on("error", (error) => {
         const got = `a body that broke off after ${length} bytes (${error.message})`;
         fail(pollError("body", facts.url, got, "see the kubelet's log if this goes on", error));

@@ -25,18 +25,12 @@ export interface Pod {
   readonly containers: readonly Container[];
 }
 
-/** A pod that could not be read. */
-export interface MalformedPod {
-  /** `namespace/name` where both can be read, else its place, as `items[3]`. */
-  readonly pod: string;
+/** Why a pod could not be read. */
+export interface PodProblem {
+  /** `namespace/name`, where both can be read. */
+  readonly pod?: string;
   /** The first offending field and what is wrong with it. */
   readonly problem: string;
-}
-
-/** What one answer of the kubelet says. */
-export interface PodList {
-  readonly pods: readonly Pod[];
-  readonly malformed: readonly MalformedPod[];
 }
 
 const stateSchema = z.object({
@@ -70,42 +64,15 @@ const namesSchema = z.object({
   metadata: z.object({ namespace: z.string().min(1), name: z.string().min(1) }),
 });
 
-/**
- * Reads a parsed `/pods` answer (a `v1.PodList`, of which unknown fields are ignored). A pod that cannot be
- * read is left out and recorded; `"items": null` is an empty list, which a kubelet answers after its restart.
- *
- * @throws {Error} if the body is not a PodList.
- */
-export function parsePodList(body: unknown): PodList {
-  const pods: Pod[] = [];
-  const malformed: MalformedPod[] = [];
-  for (const [index, item] of itemsOf(body).entries()) {
-    const result = podSchema.safeParse(item);
-    if (result.success) pods.push(toPod(result.data));
-    else malformed.push({ pod: describePod(item, index), problem: describeProblem(result.error) });
-  }
-  return { pods, malformed };
-}
-
-/** Many times what any node runs: looking at each of millions would hold the agent up. */
-const MOST_PODS = 10_000;
-
-function itemsOf(body: unknown): readonly unknown[] {
-  const { kind, items } = (body ?? {}) as { kind?: unknown; items?: unknown };
-  if (kind === "PodList" && items === null) return [];
-  if (kind === "PodList" && Array.isArray(items) && items.length <= MOST_PODS) return items;
-  const got = kind === "PodList" && Array.isArray(items)
-    ? `${items.length} pods, more than ${MOST_PODS}`
-    : kind === "PodList"
-    ? "a PodList without a list of items"
-    : typeof kind === "string"
-    ? `kind ${JSON.stringify(kind)}`
-    : body === null || typeof body !== "object"
-    ? `the JSON value ${JSON.stringify(body)?.slice(0, 40)}`
-    : Array.isArray(body)
-    ? "a JSON array"
-    : "a JSON object without a kind";
-  throw new Error(`Cannot read the kubelet's answer: expected a PodList, got ${got}`);
+/** Reads one item of a parsed `/pods` answer: a `v1.Pod`, of which unknown fields are ignored. */
+export function parsePod(item: unknown): Pod | PodProblem {
+  const result = podSchema.safeParse(item);
+  if (result.success) return toPod(result.data);
+  const names = namesSchema.safeParse(item);
+  const problem = describeProblem(result.error);
+  return names.success
+    ? { pod: `${names.data.metadata.namespace}/${names.data.metadata.name}`, problem }
+    : { problem };
 }
 
 function toPod({ metadata, spec, status }: z.infer<typeof podSchema>): Pod {
@@ -145,11 +112,6 @@ function toContainers(
       .filter((id) => id !== "");
     return { name, kind, ids: [...new Set(ids)] };
   });
-}
-
-function describePod(item: unknown, index: number): string {
-  const names = namesSchema.safeParse(item);
-  return names.success ? `${names.data.metadata.namespace}/${names.data.metadata.name}` : `items[${index}]`;
 }
 
 function describeProblem({ issues: [issue] }: z.ZodError): string {

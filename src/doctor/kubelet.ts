@@ -2,16 +2,16 @@
 import type { ContainerCgroup } from "../cgroup/hierarchy.ts";
 import { createPodFilter, type PodFilterSettings } from "../discovery/filter.ts";
 import { KubeletError, type KubeletErrorReason } from "../discovery/kubelet_error.ts";
-import { parsePodList, type PodList } from "../discovery/pod.ts";
+import type { PodList } from "../discovery/pod_list.ts";
 import { fail, type Finding, ok, warn } from "./finding.ts";
 
 /** How one request for `/pods` ended. */
 export type KubeletOutcome = { readonly list: PodList } | { readonly error: unknown };
 
 /** Asks once; never rejects. */
-export async function askKubelet(fetchPods: () => Promise<unknown>): Promise<KubeletOutcome> {
+export async function askKubelet(fetchPods: () => Promise<PodList>): Promise<KubeletOutcome> {
   try {
-    return { list: parsePodList(await fetchPods()) };
+    return { list: await fetchPods() };
   } catch (error) {
     return { error };
   }

@@ -1,25 +1,28 @@
 /** One question to the kubelet and the reading of its answer. */
 import { parseConfig } from "../../src/config.ts";
-import { createKubeletClient } from "../../src/discovery/kubelet.ts";
-import { parsePodList } from "../../src/discovery/pod.ts";
+import { createKubeletClient, type KubeletClient } from "../../src/discovery/kubelet.ts";
 import { readHostFile } from "../../src/native/host_files.ts";
 import { createCertificates } from "../lab/certificates.ts";
 import { LabPod, newContainerId } from "../lab/pods.ts";
 import type { KubeletMessage } from "./agent_kubelet.ts";
-import { fullPodList } from "./agent_pod_list.ts";
+import { fullPod } from "./agent_pod_list.ts";
 import { type Figure, summary } from "./measure.ts";
 
 const PODS = 250;
+/** Pods that are not what they were at the poll before: many for a node, whose pods change in minutes. */
+const CHANGED = 5;
 const WARM_UP = 10;
 const ROUNDS = 40;
 const NODE = "node";
 
-/** Measures polls, each beside a `JSON.parse` of the same text. */
+/**
+ * Measures polls, each beside a `JSON.parse` of the same text. As with a kubelet's own answers, most pods are from poll to
+ * poll the same in another order; a fresh client, to which all are new, is asked beside.
+ */
 export async function discovery(interrupted: AbortSignal): Promise<Figure> {
   await using cleanup = new AsyncDisposableStack();
   const directory = await Deno.makeTempDir();
   cleanup.defer(() => Deno.remove(directory, { recursive: true }));
-  const text = podsText();
   const certificates = await createCertificates(directory, NODE);
   const token = crypto.randomUUID();
   await Deno.writeTextFile(`${directory}/token`, token);
@@ -28,31 +31,43 @@ export async function discovery(interrupted: AbortSignal): Promise<Figure> {
     new Worker(new URL("agent_kubelet.ts", import.meta.url), { type: "module" }),
     (worker) => worker.terminate(),
   );
-  const url = await kubeletOf(worker, { certificates, token, text });
-  const { fetchPods } = createKubeletClient(kubeletConfig(url, directory), readHostFile);
-  const polls: number[] = [], parses: number[] = [];
+  const pods = podTexts();
+  const kubelet = (text: string) => answerOf(worker, { certificates, token, text });
+  const url = await kubelet(listText(pods));
+  const newClient = () => createKubeletClient(kubeletConfig(url, directory), readHostFile);
+  const client = newClient();
+  const polls: number[] = [], first: number[] = [], parses: number[] = [];
+  let size = 0;
   for (let round = 0; round < WARM_UP + ROUNDS; round++) {
     interrupted.throwIfAborted();
-    polls.push(
-      await timed(async () => {
-        const { pods, malformed } = parsePodList(await fetchPods(interrupted));
-        if (pods.length !== PODS || malformed.length > 0) {
-          throw new Error("Cannot read the pods of the benchmark");
-        }
-      }),
-    );
+    for (let change = 0; change < CHANGED; change++) pods.push(changed(pods.shift() ?? "", round));
+    const text = listText(pods);
+    size = text.length;
+    await kubelet(text);
+    polls.push(await timed(() => poll(client, interrupted)));
+    first.push(await timed(() => poll(newClient(), interrupted)));
     parses.push(await timed(() => JSON.parse(text)));
   }
+  const all = summary(first.slice(WARM_UP)).value;
   return {
     ...summary(polls.slice(WARM_UP)),
     unit: "ms",
     reference: summary(parses.slice(WARM_UP)).value,
-    note: `${ROUNDS} polls of ${(text.length / 1e6).toFixed(1)} MB by TLS`,
+    note:
+      `${ROUNDS} polls of ${
+        (size / 1e6).toFixed(1)
+      } MB by TLS, in each of which ${CHANGED} pods have changed; ` +
+      `${all.toFixed(1)} ms where all have`,
   };
 }
 
-/** A worker's kubelet; rejects where it cannot start. */
-function kubeletOf(worker: Worker, message: KubeletMessage): Promise<string> {
+async function poll(client: KubeletClient, interrupted: AbortSignal): Promise<void> {
+  const { pods, malformed } = await client.fetchPods(interrupted);
+  if (pods.length !== PODS || malformed.length > 0) throw new Error("Cannot read the pods of the benchmark");
+}
+
+/** Tells a worker's kubelet what to answer and returns its URL; rejects where it cannot start. */
+function answerOf(worker: Worker, message: KubeletMessage): Promise<string> {
   return new Promise((resolve, reject) => {
     worker.onmessage = ({ data }) => resolve(data);
     worker.onerror = ({ message }) => reject(new Error(`Cannot start a kubelet: ${message}`));
@@ -71,17 +86,25 @@ function kubeletConfig(url: string, directory: string) {
   return parseConfig(new Map(Object.entries(settings)), facts).kubelet;
 }
 
-function podsText(): string {
-  const pods = Array.from({ length: PODS }, (_, index) => {
+/** Each pod as it stands in the list. */
+function podTexts(): string[] {
+  return Array.from({ length: PODS }, (_, index) => {
     const pod = new LabPod({
       name: `service-${index}-7d9f8c6b54-x7k2p`,
       namespace: `team-${index % 10}`,
       containers: ["main", "proxy"],
     });
     for (const container of pod.containers) container.id = newContainerId();
-    return pod;
+    return fullPod(pod, NODE);
   });
-  return fullPodList(pods, NODE);
+}
+
+function listText(pods: readonly string[]): string {
+  return `{"kind":"PodList","apiVersion":"v1","metadata":{},"items":[${pods.join(",")}]}`;
+}
+
+function changed(pod: string, round: number): string {
+  return pod.replace(/"resourceVersion":"[0-9]+"/, `"resourceVersion":"${48_211_907 + round}"`);
 }
 
 async function timed(work: () => unknown): Promise<number> {

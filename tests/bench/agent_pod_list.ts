@@ -15,8 +15,13 @@ const ENVIRONMENT_NAMES = ["LOG_LEVEL", "LOG_FORMAT", "HTTP_PORT", "DATABASE_URL
 
 /** The text of the answer that lists these pods. */
 export function fullPodList(pods: readonly LabPod[], node: string): string {
-  const items = pods.map((pod) => podJson(pod, node));
-  return JSON.stringify({ kind: "PodList", apiVersion: "v1", metadata: {}, items });
+  const items = pods.map((pod) => fullPod(pod, node));
+  return `{"kind":"PodList","apiVersion":"v1","metadata":{},"items":[${items.join(",")}]}`;
+}
+
+/** The text of one of them. */
+export function fullPod(pod: LabPod, node: string): string {
+  return JSON.stringify(podJson(pod, node));
 }
 
 function podJson(pod: LabPod, node: string) {

@@ -5,7 +5,7 @@ import { Agent, type LoadedPrograms } from "../../src/agent.ts";
 import type { Collector } from "../../src/collectors/collector.ts";
 import { createCollectors } from "../../src/collectors/list.ts";
 import type { DiscoveryState } from "../../src/discovery/discovery.ts";
-import { parsePodList } from "../../src/discovery/pod.ts";
+import { readPods } from "../pods.ts";
 import { createLogger } from "../../src/log.ts";
 import { Programs } from "../../src/native/programs.ts";
 import { COLLECTORS } from "../../src/profiles.ts";
@@ -156,7 +156,7 @@ class Cycles implements AsyncDisposable {
   /** What the kubelet would answer now. */
   #state(node: LabNode): DiscoveryState {
     this.#step();
-    const { pods } = parsePodList(podList(node.pods, node.name, node.runtime));
+    const { pods } = readPods(podList(node.pods, node.name, node.runtime));
     return {
       pods,
       lastSuccess: 0,

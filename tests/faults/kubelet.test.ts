@@ -76,7 +76,7 @@ const FAULTS: readonly Fault[] = [
     "answers other JSON",
     { kind: "text", text: "{}" },
     "body",
-    /expected a PodList, got a JSON object/,
+    /got no PodList but a JSON object/,
   ),
   answering("answers 50 MB", { kind: "text", text: BIG }, "body", /got a body of more than 16 MiB; check/),
   answering("answers 404", status(404), "http", /status 404 .*; check that KPOD_KUBELET_URL is a kubelet's/),

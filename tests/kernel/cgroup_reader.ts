@@ -8,7 +8,7 @@ import { CPU } from "../../src/collectors/cpu.ts";
 import { MEMORY } from "../../src/collectors/memory.ts";
 import { PIDS } from "../../src/collectors/pids.ts";
 import { PRESSURE } from "../../src/collectors/pressure.ts";
-import { parsePodList } from "../../src/discovery/pod.ts";
+import { readPods } from "../pods.ts";
 import type { Sample } from "../../src/metrics/family.ts";
 import type { LabNode } from "../lab/node.ts";
 import { type LabContainer, podList } from "../lab/pods.ts";
@@ -36,7 +36,7 @@ export class CgroupReader implements Disposable {
     container: LabContainer,
     between: () => unknown = () => {},
   ): Promise<ReadonlyMap<string, readonly Sample[]>> {
-    const { pods } = parsePodList(podList(this.node.pods, this.node.name, this.node.runtime));
+    const { pods } = readPods(podList(this.node.pods, this.node.name, this.node.runtime));
     const live = this.#tree.containers();
     this.#index.update({ pods, generation: 1, live, counted: [], now: Date.now() });
     assert.ok(this.#tree.hierarchy);

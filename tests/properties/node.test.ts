@@ -2,7 +2,9 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { containerIdOf, isKubepodsRoot, podUidOf, qosOf } from "../../src/cgroup/path.ts";
-import { parsePodList } from "../../src/discovery/pod.ts";
+import { readPods } from "../pods.ts";
+import { parsePod, type Pod, type PodProblem } from "../../src/discovery/pod.ts";
+import { type PodList, PodListError, PodListParser } from "../../src/discovery/pod_list.ts";
 import { Btf } from "../../src/native/btf.ts";
 import { Decoder } from "../../src/native/records.ts";
 import { anyText, property, record, u64 } from "./property.ts";
@@ -84,7 +86,7 @@ property(
     const items = given.flatMap(([pod, other]) =>
       other === undefined ? [pod] : [{ ...pod, metadata: other }, pod]
     );
-    const { pods, malformed } = parsePodList(received({ kind: "PodList", items }));
+    const { pods, malformed } = readPods(received({ kind: "PodList", items }));
     assert.equal(malformed.length, items.length - given.length);
     assert.deepEqual(
       pods,
@@ -105,13 +107,67 @@ property("any JSON is an answer, or is refused in one line", [
   fc.oneof(fc.jsonValue(), record({ kind: fc.constantFrom("PodList", "x"), items: fc.jsonValue() })),
 ], (body) => {
   try {
-    parsePodList(body);
+    readPods(body);
   } catch (error) {
-    assert.match(
-      error instanceof Error ? error.message : "",
-      /^Cannot read the kubelet's answer: expected a PodList, got .+$/,
-    );
+    assert.ok(error instanceof PodListError);
+    assert.match(error.message, /^(?:no PodList but|a PodList) .+$/);
   }
+});
+
+const unescaped = fc.constantFrom(...'{}[],:"\\ 0a');
+const strings = fc.oneof(anyText, fc.constantFrom("items", "kind", '"items":[', "{", "]", "\\"));
+const someJson = fc.letrec((tie) => ({
+  value: fc.oneof(
+    strings,
+    fc.jsonValue({ maxDepth: 1 }),
+    fc.array(tie("value"), { maxLength: 3 }),
+    fc.dictionary(strings, tie("value"), { maxKeys: 3 }),
+  ),
+})).value;
+const items = fc.array(fc.oneof(someJson, pod), { maxLength: 5 });
+
+/** What is read of an answer that arrives in pieces of `size` bytes; undefined where it is refused. */
+function readInPieces(text: string, size: number): PodList | undefined {
+  const bytes = new TextEncoder().encode(text);
+  const reader = new PodListParser().begin();
+  try {
+    for (let from = 0; from < bytes.length; from += size) reader.push(bytes.subarray(from, from + size));
+    return reader.end();
+  } catch (error) {
+    assert.ok(error instanceof PodListError, String(error));
+    return undefined;
+  }
+}
+
+/** The same by way of the whole answer as objects. */
+function readWhole(text: string): PodList | undefined {
+  let body;
+  try {
+    body = JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+  if (body?.kind !== "PodList" || body.items !== null && !Array.isArray(body.items)) return undefined;
+  const parsed: (Pod | PodProblem)[] = (body.items ?? []).map(parsePod);
+  return {
+    pods: parsed.filter((item) => "uid" in item),
+    malformed: parsed.flatMap((item, index) => "uid" in item ? [] : [{ pod: `items[${index}]`, ...item }]),
+  };
+}
+
+property("an answer says the same in pieces of any size, with any spaces, other keys and damage", [
+  fc.tuple(items, fc.dictionary(strings, someJson, { maxKeys: 2 }), fc.boolean(), fc.constantFrom(0, 1)),
+  fc.integer({ min: 1, max: 200 }),
+  fc.option(fc.tuple(fc.nat(), fc.boolean(), unescaped)),
+], ([items, others, itemsFirst, spaces], size, damage) => {
+  const list = itemsFirst ? { items, ...others, kind: "PodList" } : { kind: "PodList", ...others, items };
+  let text = JSON.stringify(list, undefined, spaces).toWellFormed();
+  if (damage !== null) {
+    const [place, replaces, character] = damage;
+    const at = place % text.length;
+    text = (text.slice(0, at) + character + text.slice(at + (replaces ? 1 : 0))).toWellFormed();
+  }
+  assert.deepEqual(readInPieces(text, size), readWhole(text));
 });
 
 const decoder = new Decoder({ name: "value", size: 24, members: [["one", "u64", 0], ["more", "u64[2]", 8]] });

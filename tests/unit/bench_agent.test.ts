@@ -5,7 +5,7 @@ import { isWhole } from "../bench/agent_ready.ts";
 import { countSeries, valueOf, valuesBy } from "../bench/agent_scrape.ts";
 import { shippedCommand } from "../bench/agent_shipped.ts";
 import { percentile, slope } from "../bench/agent_statistics.ts";
-import { parsePodList } from "../../src/discovery/pod.ts";
+import { readPodsText } from "../pods.ts";
 import { LabPod, newContainerId } from "../lab/pods.ts";
 
 const ROOT = new URL("../../", import.meta.url);
@@ -110,7 +110,7 @@ Deno.test("the full list of pods is read as any kubelet's, and has 10 to 15 kB a
   );
   for (const container of pods.flatMap(({ containers }) => containers)) container.id = newContainerId();
   const text = fullPodList(pods, "node");
-  const list = parsePodList(JSON.parse(text));
+  const list = readPodsText(text);
   assert.deepEqual(list.malformed, []);
   assert.deepEqual(
     list.pods.map((

@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { Discovery } from "../../src/discovery/discovery.ts";
 import { KubeletError } from "../../src/discovery/kubelet.ts";
+import type { PodList } from "../../src/discovery/pod_list.ts";
 import type { LogFields, Logger } from "../../src/log.ts";
+import { readPods, readPodsText } from "../pods.ts";
 
 /** A clock that stands still until told, with the timers that hang on it, and the time of day. */
 class FakeClock {
@@ -60,7 +62,7 @@ function setUp(intervalMs = 30_000) {
     void lines.push({ level, message, fields });
   const logger: Logger = { debug: log("debug"), info: log("info"), warn: log("warn"), error: log("error") };
   const kubelet = {
-    answer: (): Promise<unknown> => Promise.resolve(podList("web")),
+    answer: (): Promise<PodList> => Promise.resolve(podList("web")),
     /** When it was asked, in milliseconds since the beginning. */
     polls: [] as number[],
   };
@@ -81,10 +83,11 @@ function setUp(intervalMs = 30_000) {
   return { clock, kubelet, discovery, lines, loud };
 }
 
-const podList = (...names: string[]) => ({
-  kind: "PodList",
-  items: names.map((name) => ({ metadata: { uid: `uid-${name}`, namespace: "shop", name } })),
-});
+const podList = (...names: string[]) =>
+  readPods({
+    kind: "PodList",
+    items: names.map((name) => ({ metadata: { uid: `uid-${name}`, namespace: "shop", name } })),
+  });
 
 const refuse = () => Promise.reject(new KubeletError("connect", "Cannot list pods: refused"));
 
@@ -190,16 +193,15 @@ Deno.test("what a restarted kubelet lists is taken as it is given: all, none, so
   const counts = [];
   for (const file of ["001-t425.09", "004-t427.69", "005-t439.73", "006-t440.43"]) {
     const body = await Deno.readTextFile(`${fixtures}/${file}-200.json`);
-    kubelet.answer = () => Promise.resolve(JSON.parse(body));
+    kubelet.answer = () => Promise.resolve(readPodsText(body));
     assert.equal(await discovery.poll(), true);
     counts.push(discovery.state.pods.length);
   }
   assert.deepEqual(counts, [10, 0, 4, 10]);
 });
 
-const FAILURES: readonly (readonly [what: string, reason: string, answer: () => Promise<unknown>])[] = [
+const FAILURES: readonly (readonly [what: string, reason: string, answer: () => Promise<PodList>])[] = [
   ["the client's error", "timeout", () => Promise.reject(new KubeletError("timeout", "late"))],
-  ["another body", "body", () => Promise.resolve({ kind: "Status" })],
   ["any other error", "internal", () => Promise.reject(new TypeError("a slip"))],
   ["an error before any wait", "internal", () => {
     throw new TypeError("a slip");
@@ -218,10 +220,8 @@ for (const [what, reason, answer] of FAILURES) {
 
 Deno.test("malformed pods are counted at every poll, logged once, and the rest are taken", async () => {
   const { discovery, kubelet, loud, lines } = setUp();
-  const broken = {
-    kind: "PodList",
-    items: [...podList("web").items, { metadata: { namespace: "shop", name: "odd" } }, 3],
-  };
+  const malformed = ["shop/odd", "items[2]"].map((pod) => ({ pod, problem: "metadata.uid: missing" }));
+  const broken = { ...podList("web"), malformed };
   kubelet.answer = () => Promise.resolve(broken);
   await discovery.poll();
   await discovery.poll();

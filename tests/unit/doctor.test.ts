@@ -5,7 +5,7 @@ import { type DoctorOptions, examine } from "../../src/doctor/doctor.ts";
 import type { Finding } from "../../src/doctor/finding.ts";
 import type { ProgramState } from "../../src/native/programs.ts";
 import { hostFiles } from "./doctor_files.ts";
-import { answer, enc, LIST, servePlain } from "./kubelet_server.ts";
+import { enc, listPods, servePlain } from "./kubelet_server.ts";
 
 const STATE: ProgramState = {
   signal: "oom",
@@ -113,7 +113,7 @@ Deno.test("without eBPF nothing is asked for that only eBPF needs", async () => 
 });
 
 Deno.test("plain HTTP shows no certificate, and TLS that cannot be had is told", async () => {
-  await using server = await servePlain(answer(200, JSON.stringify(LIST)));
+  await using server = await servePlain(listPods);
   const plain = await examined({ settings: { KPOD_KUBELET_URL: `http://127.0.0.1:${server.port}` } });
   assert.equal(plain.get("kubelet authorization")?.status, "ok");
   assert.ok(!plain.has("kubelet certificate"));

@@ -37,19 +37,19 @@ for (const reason of KUBELET_ERROR_REASONS) {
 
 Deno.test("an answer that is no list of pods, and an error without advice, are failures with one", async () => {
   for (
-    const [answer, found] of [
-      [() => Promise.resolve({ kind: "Status" }), /expected a PodList, got kind "Status"/],
-      [() => Promise.reject(new Error("all wrong")), /^all wrong$/],
+    const [error, found] of [
+      [new KubeletError("body", "Cannot list pods: got no list"), /^Cannot list pods: got no list$/],
+      [new Error("all wrong"), /^all wrong$/],
     ] as const
   ) {
-    const findings = kubeletFindings(KUBELET, await askKubelet(answer));
+    const findings = kubeletFindings(KUBELET, await askKubelet(() => Promise.reject(error)));
     assert.equal(findings.length, 1);
     assertFinding(findings[0], ["fail", found, /KPOD_KUBELET_URL/]);
   }
 });
 
 Deno.test("a good answer is three checks passed, of which plain HTTP says less", async () => {
-  const outcome = await askKubelet(() => Promise.resolve({ kind: "PodList", items: null }));
+  const outcome = await askKubelet(() => Promise.resolve({ pods: [], malformed: [] }));
   const [reached, authenticated, authorized] = kubeletFindings(KUBELET, outcome);
   assertFinding(reached, ["ok", /^https:\/\/10\.0\.0\.1:10250 answers$/]);
   assertFinding(authenticated, ["ok", /^accepted$/]);

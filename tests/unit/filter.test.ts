@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { createPodFilter } from "../../src/discovery/filter.ts";
 import { parseLabelSelector } from "../../src/discovery/label_selector.ts";
-import { parsePodList, type Pod } from "../../src/discovery/pod.ts";
+import type { Pod } from "../../src/discovery/pod.ts";
+import { readPods } from "../pods.ts";
 
 const SHOP = pod("shop", { app: "web" });
 const SHOP_DATABASE = pod("shop", { app: "db" });
@@ -42,7 +43,7 @@ Deno.test("a static pod and its mirror are reported or left out alike", () => {
   const metadata = { namespace: "kube-system", name: "etcd-node1", labels: { tier: "control-plane" } };
   const hash = "0123456789abcdef0123456789abcdef";
   const source = { "kubernetes.io/config.source": "file", "kubernetes.io/config.hash": hash };
-  const { pods } = parsePodList({
+  const { pods } = readPods({
     kind: "PodList",
     items: [
       { metadata: { ...metadata, uid: hash, annotations: source } },

@@ -204,6 +204,11 @@ const BODIES: readonly (readonly [what: string, said: string, says: RegExp])[] =
   ],
   ["is not JSON", "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n<html>", /not JSON, beginning "<html>"/],
   ["is empty", "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", /not JSON, beginning ""/],
+  [
+    "is another list",
+    'HTTP/1.1 200 OK\r\n\r\n{"kind":"NodeList"}',
+    /got no PodList but kind "NodeList"; check that/,
+  ],
 ];
 
 for (const [what, said, says] of BODIES) {

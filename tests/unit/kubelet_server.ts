@@ -109,12 +109,13 @@ type Handler = (request: http.IncomingMessage, response: http.ServerResponse) =>
 type TlsOptions = { leaf?: string; requestCert?: boolean; host?: string };
 
 /** What the servers answer when all is well. */
-export const LIST = { kind: "PodList", items: [] };
+/** What a client returns for the list of `listPods`. */
+export const LIST = { pods: [], malformed: [] };
 export const answer = (status: number, body: string): Handler => (_, response) => {
   response.writeHead(status, { "content-type": "text/plain" });
   response.end(body);
 };
-export const listPods = answer(200, JSON.stringify(LIST));
+export const listPods = answer(200, '{"kind":"PodList","items":[]}');
 
 /** Listens on a free port until it is disposed of. */
 export async function listen<Server extends net.Server>(server: Server, host = "127.0.0.1") {

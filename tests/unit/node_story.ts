@@ -2,13 +2,14 @@
 import assert from "node:assert/strict";
 import { type ContainerCgroup, containerNamed } from "../../src/cgroup/hierarchy.ts";
 import { type Target, TargetIndex } from "../../src/cgroup/targets.ts";
-import { type Container, parsePodList, type Pod } from "../../src/discovery/pod.ts";
+import type { Container, Pod } from "../../src/discovery/pod.ts";
+import { readPodsText } from "../pods.ts";
 
 const FIXTURES = `${import.meta.dirname}/../fixtures/kubelet-1.36`;
 
 /** The pods of a captured answer. */
 export function capturedPods(path: string): readonly Pod[] {
-  return parsePodList(JSON.parse(Deno.readTextFileSync(`${FIXTURES}/${path}`))).pods;
+  return readPodsText(Deno.readTextFileSync(`${FIXTURES}/${path}`)).pods;
 }
 
 /** The containers' cgroups of a captured tree, sandboxes included. */

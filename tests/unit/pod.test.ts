@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
 import { containerIdOf, podUidOf } from "../../src/cgroup/path.ts";
-import { parsePodList, type Pod } from "../../src/discovery/pod.ts";
+import type { Pod } from "../../src/discovery/pod.ts";
+import { readPods, readPodsText } from "../pods.ts";
 
 const FIXTURES = `${import.meta.dirname}/../fixtures/kubelet-1.36`;
 
 async function fixture(path: string): Promise<readonly Pod[]> {
-  const list = parsePodList(JSON.parse(await Deno.readTextFile(`${FIXTURES}/${path}`)));
+  const list = readPodsText(await Deno.readTextFile(`${FIXTURES}/${path}`));
   assert.deepEqual(list.malformed, []);
   return list.pods;
 }
@@ -92,7 +93,7 @@ Deno.test("a pod that the kubelet has just learnt of has no containers, or conta
 
 Deno.test("a list whose items are null or none is empty", async () => {
   assert.deepEqual(await fixture("systemd/seq-kubelet-restart/004-t427.69-200.json"), []);
-  assert.deepEqual(parsePodList(list()), { pods: [], malformed: [] });
+  assert.deepEqual(readPods(list()), { pods: [], malformed: [] });
 });
 
 Deno.test("an ephemeral container counts, and any runtime's prefix is taken off", () => {
@@ -110,7 +111,7 @@ Deno.test("an ephemeral container counts, and any runtime's prefix is taken off"
     }],
     phase: "Running",
   };
-  assert.deepEqual(parsePodList(list(pod({}, { status, spec: { nodeName: "n" } }))).pods[0]?.containers, [
+  assert.deepEqual(readPods(list(pod({}, { status, spec: { nodeName: "n" } }))).pods[0]?.containers, [
     { name: "main", kind: "container", ids: ["aa"] },
     { name: "debug", kind: "ephemeral", ids: ["bb"] },
   ]);
@@ -124,7 +125,7 @@ Deno.test("null stands for a missing field, as Go writes an empty one", () => {
       initContainerStatuses: [{ name: "a", containerID: null, state: null, lastState: {} }],
     },
   };
-  assert.deepEqual(parsePodList(list(pod({ labels: null, annotations: null }, nulls))), {
+  assert.deepEqual(readPods(list(pod({ labels: null, annotations: null }, nulls))), {
     pods: [{
       uid: "u1",
       namespace: "shop",
@@ -154,7 +155,7 @@ const UIDS = {
 
 for (const [what, [metadata, uid]] of Object.entries(UIDS)) {
   Deno.test(`the uid is the one the cgroup carries: ${what}`, () => {
-    assert.equal(parsePodList(list(pod(metadata))).pods[0]?.uid, uid);
+    assert.equal(readPods(list(pod(metadata))).pods[0]?.uid, uid);
   });
 }
 
@@ -185,7 +186,7 @@ const MALFORMED: readonly (readonly [item: unknown, pod: string, field: string])
 
 for (const [item, name, field] of MALFORMED) {
   Deno.test(`a malformed pod is skipped and recorded, and the rest survive: ${field} in ${JSON.stringify(item)}`, () => {
-    const { pods, malformed } = parsePodList(list(pod({ name: "first" }), item, pod({ name: "last" })));
+    const { pods, malformed } = readPods(list(pod({ name: "first" }), item, pod({ name: "last" })));
     assert.deepEqual(pods.map((pod) => pod.name), ["first", "last"]);
     assert.equal(malformed.length, 1);
     assert.equal(malformed[0]?.pod, name);
@@ -194,20 +195,19 @@ for (const [item, name, field] of MALFORMED) {
 }
 
 const NOT_LISTS: readonly (readonly [body: unknown, got: RegExp])[] = [
-  [null, /got the JSON value null$/],
-  ["Unauthorized", /got the JSON value "Unauthorized"$/],
-  [[], /got a JSON array$/],
-  [{}, /got a JSON object without a kind$/],
-  [{ kind: "Status", message: "no" }, /got kind "Status"$/],
-  [{ kind: "PodList" }, /got a PodList without a list of items$/],
-  [{ kind: "PodList", items: new Array(10_001).fill({}) }, /got 10001 pods, more than 10000$/],
-  [{ kind: "PodList", items: {} }, /got a PodList without a list of items$/],
+  [null, /^no PodList but the JSON value null$/],
+  ["Unauthorized", /^no PodList but the JSON value "Unauthorized"$/],
+  [[], /^no PodList but a JSON array$/],
+  [{}, /^no PodList but a JSON object without a kind$/],
+  [{ kind: "Status", message: "no" }, /^no PodList but kind "Status"$/],
+  [{ kind: "PodList" }, /^a PodList without a list of items$/],
+  [{ kind: "PodList", items: new Array(10_001).fill({}) }, /^a PodList of more than 10000 pods$/],
+  [{ kind: "PodList", items: {} }, /^a PodList without a list of items$/],
 ];
 
 for (const [body, got] of NOT_LISTS) {
   Deno.test(`a body that is no PodList is refused with what it is: ${JSON.stringify(body)?.slice(0, 60)}`, () => {
-    assert.throws(() => parsePodList(body), (error: Error) => {
-      assert.match(error.message, /^Cannot read the kubelet's answer: expected a PodList, /);
+    assert.throws(() => readPods(body), (error: Error) => {
       assert.match(error.message, got);
       return true;
     });

@@ -1,0 +1,14 @@
+/** The agent's reading of a list of pods that a test has as an object. */
+import { type PodList, PodListParser } from "../src/discovery/pod_list.ts";
+
+/** What the agent makes of `body`. */
+export function readPods(body: unknown): PodList {
+  return readPodsText(JSON.stringify(body));
+}
+
+/** What the agent makes of an answer's text. */
+export function readPodsText(text: string): PodList {
+  const reader = new PodListParser().begin();
+  reader.push(new TextEncoder().encode(text));
+  return reader.end();
+}
