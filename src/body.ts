@@ -47,9 +47,21 @@ export async function gzipped(text: AsyncIterable<string>): Promise<Bytes> {
   return Buffer.concat([...parts, LAST_BLOCK, new Uint8Array(trailer.buffer)]);
 }
 
+/** What the last answer was made in: a new one for each would be garbage for some time. */
+let spare: Bytes | undefined;
+
 /** The text in UTF-8, so much at a time. Each chunk is the same memory as the last: it holds until the next is taken. */
 async function* chunksOf(text: AsyncIterable<string>): AsyncGenerator<Bytes> {
-  const chunk = new Uint8Array(CHUNK_BYTES);
+  const chunk = spare ?? new Uint8Array(CHUNK_BYTES);
+  spare = undefined;
+  try {
+    yield* filled(chunk, text);
+  } finally {
+    spare = chunk;
+  }
+}
+
+async function* filled(chunk: Bytes, text: AsyncIterable<string>): AsyncGenerator<Bytes> {
   let used = 0;
   for await (let rest of text) {
     for (;;) {

@@ -89,8 +89,9 @@ export function cgroupCollector(
     for (const { id, target } of targets.live()) {
       if (target === undefined) continue;
       const last = cgroups.get(id);
-      const texts = description.files.map((name) => files.text(id, name));
-      const isSame = last?.target === target && texts.every((text, index) => text === last.texts[index]);
+      const texts: Text[] = [];
+      for (const name of description.files) texts.push(files.text(id, name));
+      const isSame = last?.target === target && areSame(texts, last.texts);
       next.set(id, isSame ? last : stateOf(target, texts, last));
     }
     for (const [id, { target, counters }] of cgroups) {
@@ -119,7 +120,7 @@ export function cgroupCollector(
     const rows: Row[] = [];
     const names = new Map<string, string>();
     for (const target of targets) {
-      const total = totals.total(target, (states.get(target) ?? []).map(({ counters }) => counters));
+      const total = totals.total(target, (states.get(target) ?? []).map(countersOf));
       if (subkeyLabel === undefined) {
         for (const values of total.values()) rows.push({ labels: target.labels, values });
       } else rows.push(...namedRows(target, total, subkeyLabel, names));
@@ -148,7 +149,7 @@ export function cgroupCollector(
     files: description.files,
     collect(cycle) {
       read(cycle);
-      const states = Map.groupBy(cgroups.values(), ({ target }) => target);
+      const states = Map.groupBy(cgroups.values(), targetOf);
       const counters = description.counters.length === 0 ? [] : counterRows(cycle.targets.targets(), states);
       const gauges = description.gauges.length === 0 ? [] : gaugeRows(states);
       return [
@@ -157,6 +158,21 @@ export function cgroupCollector(
       ];
     },
   };
+}
+
+function areSame(texts: readonly Text[], others: readonly Text[]): boolean {
+  for (const [index, text] of texts.entries()) {
+    if (text !== others[index]) return false;
+  }
+  return true;
+}
+
+function targetOf({ target }: CgroupState): Target {
+  return target;
+}
+
+function countersOf({ counters }: CgroupState): CounterMap {
+  return counters;
 }
 
 /** Instances of a container that overlap for a moment are added up. */

@@ -2,7 +2,7 @@
 import type { LiveCgroup, Target } from "../cgroup/targets.ts";
 import type { Logger } from "../log.ts";
 import { counter, type Descriptor, gauge, POD_LABELS } from "../metrics/descriptor.ts";
-import type { Family, Labels } from "../metrics/family.ts";
+import type { Family, Labels, Sample } from "../metrics/family.ts";
 import { mayHaveCapability } from "../native/capabilities.ts";
 import { NativeError } from "../native/error.ts";
 import type { FilesystemSize } from "../native/statfs.ts";
@@ -69,13 +69,13 @@ export function filesystemCollector(
   let files = new Set<string>();
 
   function containersOf(cycle: ProcessCycle): Container[] {
-    const cgroups = Map.groupBy(cycle.targets.live(), ({ target }) => target);
-    return Array.from(
-      cgroups,
-      ([target, own]) =>
-        target && oversized.unlessTooLong(target.labels, () => containerOf(cycle, target, own)),
-    )
-      .filter((container) => container !== undefined);
+    const containers: Container[] = [];
+    for (const [target, own] of Map.groupBy(cycle.targets.live(), targetOf)) {
+      const container = target &&
+        oversized.unlessTooLong(target.labels, () => containerOf(cycle, target, own));
+      if (container !== undefined) containers.push(container);
+    }
+    return containers;
   }
 
   function containerOf(
@@ -119,7 +119,13 @@ export function filesystemCollector(
       await askAll(containers, ask, answers);
     }
     files = new Set(containers.flatMap(({ mounts }) => mounts.files));
-    return containers.flatMap(questionsOf).flatMap((question) => rowOf(question, answers.get(question)));
+    const rows: Row[] = [];
+    for (const question of containers.flatMap(questionsOf)) {
+      const size = answers.get(question);
+      // As `df`, nothing for a filesystem without a size.
+      if (typeof size === "object" && size.capacityBytes > 0) rows.push({ labels: question.labels, size });
+    }
+    return rows;
   }
 
   async function askAll(
@@ -129,16 +135,19 @@ export function filesystemCollector(
   ): Promise<void> {
     for (;;) {
       // A mount that turns out to be a file's makes way for another one of its filesystem.
-      const unasked = containers.flatMap(questionsOf).filter((question) => !answers.has(question));
+      const unasked: Question[] = [];
+      for (const question of containers.flatMap(questionsOf)) {
+        if (!answers.has(question)) unasked.push(question);
+      }
       if (unasked.length === 0) return;
       const found = await ask(unasked);
-      unasked.forEach((question, index) => {
+      for (const [index, question] of unasked.entries()) {
         const answer = found[index];
         answers.set(question, answer);
-        if (typeof answer !== "object") return;
+        if (typeof answer !== "object") continue;
         if (!answer.isDirectory) files.add(question.shown);
         tellsMounts ||= answer.mountId !== undefined;
-      });
+      }
     }
   }
 
@@ -150,7 +159,7 @@ export function filesystemCollector(
       return [
         ...FAMILIES.map(([descriptor, bytes]) => ({
           ...descriptor,
-          samples: rows.map(({ labels, size }) => ({ labels, value: bytes(size) })),
+          samples: samplesOf(rows, bytes),
         })),
         { ...TIMEOUTS, samples: [{ labels: {}, value: sizes.timeouts }] },
       ];
@@ -158,9 +167,14 @@ export function filesystemCollector(
   };
 }
 
-/** As `df`, nothing for a filesystem without a size. */
-function rowOf({ labels }: Question, size: Answer): Row[] {
-  return typeof size !== "object" || size.capacityBytes === 0 ? [] : [{ labels, size }];
+function targetOf({ target }: LiveCgroup): Target | undefined {
+  return target;
+}
+
+function samplesOf(rows: readonly Row[], bytes: (size: FilesystemSize) => number): Sample[] {
+  const samples: Sample[] = [];
+  for (const { labels, size } of rows) samples.push({ labels, value: bytes(size) });
+  return samples;
 }
 
 /**

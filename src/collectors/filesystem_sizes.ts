@@ -132,11 +132,7 @@ export class FilesystemSizes {
     try {
       return await work(async (questions) => {
         await this.#askAll(questions, round);
-        return questions.map((question) =>
-          round.closed.has(question.directory) || round.moved.has(question)
-            ? "moved"
-            : round.found.get(question.part)
-        );
+        return answersOf(questions, round);
       });
     } finally {
       patience.end();
@@ -175,19 +171,19 @@ export class FilesystemSizes {
   /** Asks once for each part, through one directory after the other until one can be opened. */
   async #askAll(questions: readonly Question[], round: Round): Promise<void> {
     for (let left = questions;;) {
-      left = left.filter((question) =>
-        !round.found.has(question.part) && !round.moved.has(question) && !round.closed.has(question.directory)
-      );
+      left = unanswered(left, round);
       if (left.length === 0) return;
       await this.#ask(firstOfEachPart(left), round);
     }
   }
 
   async #ask(questions: readonly Question[], round: Round): Promise<void> {
-    const isAlone = ({ isRemote, key }: Question) => isRemote || this.#slow.has(key);
-    const alone = questions.filter(isAlone).map((question) => this.#measureAlone(question, round));
-    const together = this.#measureTogether(questions.filter((question) => !isAlone(question)), round);
-    await Promise.all([together, ...alone]);
+    const together: Question[] = [], alone: Promise<void>[] = [];
+    for (const question of questions) {
+      if (question.isRemote || this.#slow.has(question.key)) alone.push(this.#measureAlone(question, round));
+      else together.push(question);
+    }
+    await Promise.all([this.#measureTogether(together, round), ...alone]);
   }
 
   async #measureTogether(questions: readonly Question[], round: Round): Promise<void> {
@@ -195,7 +191,9 @@ export class FilesystemSizes {
     const { measure, waitMs } = this.#options;
     const sizes = await measure(this.#proc, questions, waitMs);
     round.patience.renew();
-    questions.forEach((question, index) => put(question, this.#accept(question, sizes[index], round), round));
+    for (const [index, question] of questions.entries()) {
+      put(question, this.#accept(question, sizes[index], round), round);
+    }
   }
 
   async #measureAlone(question: Question, round: Round): Promise<void> {
@@ -323,9 +321,31 @@ export function isDenial(error: unknown): error is NativeError {
   return error instanceof NativeError && ["EACCES", "EPERM"].includes(error.code);
 }
 
+function answersOf(questions: readonly Question[], { closed, moved, found }: Round): Answer[] {
+  const answers: Answer[] = [];
+  for (const question of questions) {
+    const isMoved = closed.has(question.directory) || moved.has(question);
+    answers.push(isMoved ? "moved" : found.get(question.part));
+  }
+  return answers;
+}
+
+function unanswered(questions: readonly Question[], { closed, moved, found }: Round): Question[] {
+  const left: Question[] = [];
+  for (const question of questions) {
+    if (!found.has(question.part) && !moved.has(question) && !closed.has(question.directory)) {
+      left.push(question);
+    }
+  }
+  return left;
+}
+
 function firstOfEachPart(questions: readonly Question[]): Question[] {
-  const seen = new Set<string>();
-  return questions.filter(({ part }) => seen.size < seen.add(part).size);
+  const first = new Map<string, Question>();
+  for (const question of questions) {
+    if (!first.has(question.part)) first.set(question.part, question);
+  }
+  return [...first.values()];
 }
 
 function put(question: Question, answer: Answer, { found, moved }: Round): void {

@@ -2,7 +2,7 @@
 import type { LiveCgroup, LivePod, TargetIndex } from "../cgroup/targets.ts";
 import { counter, type Descriptor, POD_LABELS } from "../metrics/descriptor.ts";
 import type { Logger } from "../log.ts";
-import type { Family, Labels } from "../metrics/family.ts";
+import type { Family, Labels, Sample } from "../metrics/family.ts";
 import { NativeError } from "../native/error.ts";
 import { type InterfaceCounters, parseNetDev } from "../parse/net_dev.ts";
 import type { Collector } from "./collector.ts";
@@ -120,13 +120,18 @@ export function interfaceCollector(
       );
       return FAMILIES.map(([counter, descriptor]) => ({
         ...descriptor,
-        samples: present.map(({ labels, ended, last }) => ({
-          labels,
-          value: ended[counter] + last[counter],
-        })),
+        samples: samplesOf(present, counter),
       }));
     },
   };
+}
+
+function samplesOf(totals: readonly InterfaceTotal[], counter: keyof InterfaceCounters): Sample[] {
+  const samples: Sample[] = [];
+  for (const { labels, ended, last } of totals) {
+    samples.push({ labels, value: ended[counter] + last[counter] });
+  }
+  return samples;
 }
 
 /**

@@ -38,7 +38,9 @@ const NO_SLOTS: readonly number[] = new Array(SLOTS).fill(0);
 
 /** One row a target; counters of a target that has counted nothing yet are zero, so that a first event shows as one. */
 export function rowPerTarget(totals: ReadonlyMap<Target, Totals>): Row[] {
-  return [...totals].map(([target, total]) => ({ labels: target.labels, counters: total.get("") ?? {} }));
+  const rows: Row[] = [];
+  for (const [target, total] of totals) rows.push({ labels: target.labels, counters: total.get("") ?? {} });
+  return rows;
 }
 
 /** One row for each subkey that a target has counted anything of, in the order of their numbers. */
@@ -47,22 +49,30 @@ export function rowPerSubkey(
   label: string,
   text: (subkey: string) => string,
 ): Row[] {
-  return [...totals].flatMap(([target, subkeys]) =>
-    [...subkeys].sort(([one], [other]) => Number(one) - Number(other)).map(([subkey, counters]) => ({
-      labels: withLabel(target.labels, label, text(subkey)),
-      counters,
-    }))
-  );
+  const rows: Row[] = [];
+  for (const [target, subkeys] of totals) {
+    for (const [subkey, counters] of [...subkeys].sort(byNumber)) {
+      rows.push({ labels: withLabel(target.labels, label, text(subkey)), counters });
+    }
+  }
+  return rows;
+}
+
+function byNumber([one]: [string, Counters], [other]: [string, Counters]): number {
+  return Number(one) - Number(other);
 }
 
 export function counterFamily(description: CounterDescription, rows: readonly Row[]): SimpleFamily {
   const { name, help, series } = description;
-  const samples: Sample[] = rows.flatMap((row) =>
-    series.map(({ counter, label }) => ({
-      labels: label === undefined ? row.labels : withLabel(row.labels, ...label),
-      value: Number(row.counters[counter] ?? 0),
-    }))
-  );
+  const samples: Sample[] = [];
+  for (const { labels, counters } of rows) {
+    for (const { counter, label } of series) {
+      samples.push({
+        labels: label === undefined ? labels : withLabel(labels, ...label),
+        value: Number(counters[counter] ?? 0),
+      });
+    }
+  }
   return { type: "counter", name, help, samples };
 }
 
@@ -71,13 +81,14 @@ export function histogramFamily(
   rows: readonly Row[],
   resolution: HistogramResolution,
 ): HistogramFamily {
-  const samples: HistogramSample[] = rows.map((row) => ({
-    labels: row.labels,
-    buckets: cumulativeBuckets(
-      (row.counters[`${prefix}_slots`] ?? NO_SLOTS) as readonly number[],
-      resolution,
-    ),
-    sum: Number(row.counters[`${prefix}_ns`] ?? 0) / 1e9,
-  }));
+  const [slots, sum] = [`${prefix}_slots`, `${prefix}_ns`];
+  const samples: HistogramSample[] = [];
+  for (const { labels, counters } of rows) {
+    samples.push({
+      labels,
+      buckets: cumulativeBuckets((counters[slots] ?? NO_SLOTS) as readonly number[], resolution),
+      sum: Number(counters[sum] ?? 0) / 1e9,
+    });
+  }
   return { type: "histogram", name, help, bounds: histogramBounds(resolution), samples };
 }

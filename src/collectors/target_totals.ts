@@ -61,10 +61,12 @@ export class TargetTotals {
       counting.set(target, own);
       addTo(own, subkey, counters);
     }
-    return new Map(targets.map((target) => {
+    const sums = new Map<Target, Totals>();
+    for (const target of targets) {
       const own = counting.get(target);
-      return [target, this.total(target, own === undefined ? [] : [own])];
-    }));
+      sums.set(target, this.total(target, own === undefined ? [] : [own]));
+    }
+    return sums;
   }
 }
 

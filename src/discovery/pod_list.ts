@@ -5,6 +5,7 @@
  */
 import { Buffer } from "node:buffer";
 import { createHash, type Hash } from "node:crypto";
+import { JsonBrackets } from "./json_brackets.ts";
 import { parsePod, type Pod, type PodProblem } from "./pod.ts";
 
 /** A pod that could not be read. */
@@ -34,19 +35,7 @@ const KEY_ROOM = 40;
 /** How much of an answer is shown where it is no JSON, in bytes. */
 const BEGINNING = 40;
 
-/** What a byte of JSON is; a comma, a number and the like are nothing to this. */
-const OTHER = 0, QUOTE = 1, OPEN = 2, CLOSE = 3;
-const KINDS = Uint8Array.from({ length: 256 }, (_, byte) => {
-  const character = String.fromCharCode(byte);
-  return character === '"'
-    ? QUOTE
-    : "{[".includes(character)
-    ? OPEN
-    : "}]".includes(character)
-    ? CLOSE
-    : OTHER;
-});
-const DOUBLE_QUOTE = 0x22, BACKSLASH = 0x5c, LEFT_BRACKET = 0x5b;
+const LEFT_BRACKET = 0x5b;
 
 /** What stands for each pod in what is left of the answer without them. */
 const PLACEHOLDER = Buffer.from("{}");
@@ -69,11 +58,8 @@ export class PodListReader {
   /** The answer with a placeholder for each pod. */
   readonly #rest: Uint8Array[] = [];
   readonly #items: (Pod | PodProblem)[] = [];
-  /** Brackets that are open; the list of pods is the second, a pod of it the third. */
-  #depth = 0;
-  #inString = false;
-  /** Bytes of the next piece that a backslash at the end of the last one takes. */
-  #escaped = 0;
+  /** The list of pods is the second bracket that is open, a pod of it the third. */
+  readonly #brackets = new JsonBrackets(3);
   #inItems = false;
   /** The pod that is arriving. */
   #pod: { readonly pieces: Uint8Array[]; readonly hash: Hash } | undefined;
@@ -91,44 +77,31 @@ export class PodListReader {
    * @throws {PodListError} if a pod is not JSON, or is one too many.
    */
   push(piece: Uint8Array): void {
-    const { length } = piece;
     if (this.#beginning.length < BEGINNING) {
       this.#beginning = Buffer.concat([
         this.#beginning,
         piece.subarray(0, BEGINNING - this.#beginning.length),
       ]);
     }
-    let taken = 0, at = this.#escaped;
-    for (;; at++) {
-      if (this.#inString) {
-        at = endOfString(piece, at);
-        if (at >= length) break;
-        this.#inString = false;
-        at++;
-      }
-      while (at < length && KINDS[piece[at] as number] === OTHER) at++;
-      if (at >= length) break;
-      const kind = KINDS[piece[at] as number];
-      if (kind === QUOTE) this.#inString = true;
-      else if (kind === OPEN) {
-        if (this.#depth === 2 && this.#inItems) {
-          this.#rest.push(new Uint8Array(piece.subarray(taken, at)), PLACEHOLDER);
-          taken = at;
-          this.#pod = { pieces: [], hash: createHash("sha256") };
-        } else if (this.#depth === 1 && piece[at] === LEFT_BRACKET) {
-          this.#inItems = this.#isAfterItems(piece.subarray(0, at));
-        }
-        this.#depth++;
-      } else if (--this.#depth === 2 && this.#pod !== undefined) {
+    const brackets = this.#brackets;
+    let taken = 0;
+    for (let at = 0; (at = brackets.next(piece, at)) < piece.length; at++) {
+      const { depth } = brackets;
+      if (this.#pod !== undefined) {
         this.#extend(this.#pod, piece.subarray(taken, at + 1));
         taken = at + 1;
         this.#complete(this.#pod);
         this.#pod = undefined;
-      } else if (this.#depth === 1) {
+      } else if (depth === 3 && this.#inItems) {
+        this.#rest.push(new Uint8Array(piece.subarray(taken, at)), PLACEHOLDER);
+        taken = at;
+        this.#pod = { pieces: [], hash: createHash("sha256") };
+      } else if (depth === 2 && piece[at] === LEFT_BRACKET) {
+        this.#inItems = this.#isAfterItems(piece.subarray(0, at));
+      } else if (depth === 1) {
         this.#inItems = false;
       }
     }
-    this.#escaped = at - length;
     if (this.#pod !== undefined) this.#extend(this.#pod, piece.subarray(taken));
     else this.#rest.push(new Uint8Array(piece.subarray(taken)));
   }
@@ -197,13 +170,6 @@ export class PodListReader {
       isPlaceholder(item) ? this.#items[next++] as Pod | PodProblem : parsePod(item)
     );
   }
-}
-
-/** The index of the quote that ends a string, or that of the next byte to look at, in the piece after this. */
-function endOfString(piece: Uint8Array, from: number): number {
-  let at = from;
-  while (at < piece.length && piece[at] !== DOUBLE_QUOTE) at += piece[at] === BACKSLASH ? 2 : 1;
-  return at;
 }
 
 function describe(body: unknown, kind: unknown): string {

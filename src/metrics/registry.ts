@@ -8,7 +8,7 @@ import type {
 } from "prom-client";
 // By itself: the whole package also loads a cluster's workers, an HTTP client and timers, 7 MB of them.
 import RegistryModule from "prom-client/lib/registry.js";
-import type { Family, HistogramFamily, Labels, SimpleFamily } from "./family.ts";
+import type { Family, HistogramFamily, HistogramSample, Labels, Sample, SimpleFamily } from "./family.ts";
 
 const Registry: typeof RegistryClass = RegistryModule;
 
@@ -118,24 +118,36 @@ function metricInPieces(family: Family, format: ExpositionFormat): MetricInPiece
 type LinesOf = (from: number, to: number) => Line[];
 
 function simpleLines({ samples }: SimpleFamily): LinesOf {
-  return (from, to) =>
-    samples.slice(from, to).map(({ labels, value }) => ({ value, labels: NO_LABELS, sharedLabels: labels }));
+  return (from, to) => samples.slice(from, to).map(lineOf);
+}
+
+function lineOf({ labels, value }: Sample): Line {
+  return { value, labels: NO_LABELS, sharedLabels: labels };
 }
 
 function histogramLines({ name, bounds, samples }: HistogramFamily): LinesOf {
   const names = { bucket: `${name}_bucket`, sum: `${name}_sum`, count: `${name}_count` };
   const bucketLabels = bounds.map((bound) => ({ le: formatBound(bound) }));
-  return (from, to) =>
-    samples.slice(from, to).flatMap(({ labels: sharedLabels, buckets, sum }) => [
-      ...bucketLabels.map((labels, i) => ({
-        metricName: names.bucket,
-        labels,
-        sharedLabels,
-        value: buckets[i] ?? 0,
-      })),
-      { metricName: names.sum, labels: NO_LABELS, sharedLabels, value: sum },
-      { metricName: names.count, labels: NO_LABELS, sharedLabels, value: buckets.at(-1) ?? 0 },
-    ]);
+  return (from, to) => {
+    const lines: Line[] = [];
+    for (const sample of samples.slice(from, to)) addLines(lines, sample, names, bucketLabels);
+    return lines;
+  };
+}
+
+function addLines(
+  lines: Line[],
+  { labels: sharedLabels, buckets, sum }: HistogramSample,
+  names: { readonly bucket: string; readonly sum: string; readonly count: string },
+  bucketLabels: readonly Labels[],
+): void {
+  let value = 0;
+  for (const [index, labels] of bucketLabels.entries()) {
+    value = buckets[index] ?? 0;
+    lines.push({ metricName: names.bucket, labels, sharedLabels, value });
+  }
+  lines.push({ metricName: names.sum, labels: NO_LABELS, sharedLabels, value: sum });
+  lines.push({ metricName: names.count, labels: NO_LABELS, sharedLabels, value });
 }
 
 /**

@@ -99,13 +99,19 @@ export class FileSet implements Disposable {
   #results(slots: readonly number[], lengths: Int32Array): (string | undefined | NativeError)[] {
     const results: (string | undefined | NativeError)[] = new Array(slots.length).fill(undefined);
     const changed: number[] = [];
-    lengths.forEach((length, index) => {
-      if (length >= 0) changed.push(index);
-      else if (length !== UNCHANGED) {
-        results[index] = new NativeError(`read ${this.#name(slots[index])}`, length);
+    const changedSlots: number[] = [];
+    let size = 0;
+    for (const [index, slot] of slots.entries()) {
+      const length = lengths[index] ?? UNCHANGED;
+      if (length >= 0) {
+        changed.push(index);
+        changedSlots.push(slot);
+        size += length;
+      } else if (length !== UNCHANGED) {
+        results[index] = new NativeError(`read ${this.#name(slot)}`, length);
       }
-    });
-    const bytes = this.#contents(changed.map((index) => slots[index] ?? 0), lengths);
+    }
+    const bytes = this.#contents(changedSlots, size);
     let end = 0;
     for (const index of changed) {
       const start = end;
@@ -115,9 +121,8 @@ export class FileSet implements Disposable {
     return results;
   }
 
-  /** What these have in them, one after the other. */
-  #contents(slots: readonly number[], lengths: Int32Array): Uint8Array<ArrayBuffer> {
-    const size = lengths.reduce((sum, length) => sum + Math.max(length, 0), 0);
+  /** What these have in them, one after the other, `size` bytes in all. */
+  #contents(slots: readonly number[], size: number): Uint8Array<ArrayBuffer> {
     const bytes = new Uint8Array(size);
     const { kpod_file_set_content: copy } = this.#library;
     checked(
@@ -143,8 +148,8 @@ export class FileSet implements Disposable {
     this.close();
   }
 
-  #name(slot: number | undefined): string {
-    return this.#paths[slot ?? -1] ?? `slot ${slot}`;
+  #name(slot: number): string {
+    return this.#paths[slot] ?? `slot ${slot}`;
   }
 
   get #open(): bigint {

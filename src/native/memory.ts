@@ -19,9 +19,13 @@ export function cString(text: string): Uint8Array<ArrayBuffer> {
 
 /** The same of several texts, one after the other. */
 export function cStrings(texts: readonly string[]): Uint8Array<ArrayBuffer> {
-  const wrong = texts.find((text) => text.includes("\0"));
+  const wrong = texts.find(hasNul);
   if (wrong !== undefined) throw new NativeError(`use ${JSON.stringify(wrong)}`, EINVAL);
-  return new TextEncoder().encode(texts.map((text) => `${text}\0`).join(""));
+  return new TextEncoder().encode([...texts, ""].join("\0"));
+}
+
+function hasNul(text: string): boolean {
+  return text.includes("\0");
 }
 
 /** Calls a function that stores a handle through its out parameter, and returns the handle: an address. */

@@ -44,7 +44,9 @@ export async function filesystemSizes(
   questions: readonly SizeQuestion[],
   timeoutMs: number,
 ): Promise<(FilesystemSize | NativeError)[]> {
-  const texts = cStrings(questions.flatMap(({ directory, path, key }) => [directory, path, key]));
+  const parts: string[] = [];
+  for (const { directory, path, key } of questions) parts.push(directory, path, key);
+  const texts = cStrings(parts);
   const sizes = new Float64Array(MEMBERS * questions.length);
   using open = root.hold();
   const { kpod_statfs } = openLibrary();
@@ -54,7 +56,9 @@ export async function filesystemSizes(
     kpod_statfs(open.handle, texts, size, questions.length, timeoutMs, sizes),
   );
   checked(result, () => `ask for the sizes of ${questions.length} filesystems`);
-  return questions.map((question, index) => sizeOf(sizes, MEMBERS * index, root, question));
+  const found: (FilesystemSize | NativeError)[] = [];
+  for (const question of questions) found.push(sizeOf(sizes, MEMBERS * found.length, root, question));
+  return found;
 }
 
 function sizeOf(
@@ -63,18 +67,17 @@ function sizeOf(
   root: { readonly path: string },
   { directory, path }: SizeQuestion,
 ): FilesystemSize | NativeError {
-  const member = (index: number) => members[first + index] ?? 0;
-  const error = member(0);
+  const error = members[first] ?? 0;
   if (error !== 0) {
-    return member(1) !== 0
+    return members[first + 1] !== 0
       ? new DirectoryError(`open ${pathBeneath(root, directory)}`, error)
       : new NativeError(`statfs ${pathBeneath(root, `${directory}/${path}`)}`, error);
   }
   return {
-    capacityBytes: member(2),
-    freeBytes: member(3),
-    availableBytes: member(4),
-    isDirectory: member(5) !== 0,
-    mountId: member(6) === 0 ? undefined : member(6),
+    capacityBytes: members[first + 2] ?? 0,
+    freeBytes: members[first + 3] ?? 0,
+    availableBytes: members[first + 4] ?? 0,
+    isDirectory: members[first + 5] !== 0,
+    mountId: members[first + 6] || undefined,
   };
 }
