@@ -14,7 +14,6 @@ import {
 } from "./kubelet_certificate.ts";
 import { type Credentials, readCredentials, type ReadFile } from "./kubelet_credentials.ts";
 import { KubeletError, networkError, pollError, type RequestFacts, statusError } from "./kubelet_error.ts";
-
 import { type PodList, PodListError, PodListParser, type PodListReader } from "./pod_list.ts";
 
 export type { ReadFile } from "./kubelet_credentials.ts";
