@@ -5,7 +5,7 @@ import { readHostFile } from "../../src/native/host_files.ts";
 import { createCertificates } from "../lab/certificates.ts";
 import { LabPod, newContainerId } from "../lab/pods.ts";
 import type { KubeletMessage } from "./agent_kubelet.ts";
-import { fullPod } from "./agent_pod_list.ts";
+import { fullPod, listOf } from "./agent_pod_list.ts";
 import { type Figure, summary } from "./measure.ts";
 
 const PODS = 250;
@@ -33,7 +33,7 @@ export async function discovery(interrupted: AbortSignal): Promise<Figure> {
   );
   const pods = podTexts();
   const kubelet = (text: string) => answerOf(worker, { certificates, token, text });
-  const url = await kubelet(listText(pods));
+  const url = await kubelet(listOf(pods));
   const newClient = () => createKubeletClient(kubeletConfig(url, directory), readHostFile);
   const client = newClient();
   const polls: number[] = [], first: number[] = [], parses: number[] = [];
@@ -41,7 +41,7 @@ export async function discovery(interrupted: AbortSignal): Promise<Figure> {
   for (let round = 0; round < WARM_UP + ROUNDS; round++) {
     interrupted.throwIfAborted();
     for (let change = 0; change < CHANGED; change++) pods.push(changed(pods.shift() ?? "", round));
-    const text = listText(pods);
+    const text = listOf(pods);
     size = text.length;
     await kubelet(text);
     polls.push(await timed(() => poll(client, interrupted)));
@@ -97,10 +97,6 @@ function podTexts(): string[] {
     for (const container of pod.containers) container.id = newContainerId();
     return fullPod(pod, NODE);
   });
-}
-
-function listText(pods: readonly string[]): string {
-  return `{"kind":"PodList","apiVersion":"v1","metadata":{},"items":[${pods.join(",")}]}`;
 }
 
 function changed(pod: string, round: number): string {

@@ -15,8 +15,12 @@ const ENVIRONMENT_NAMES = ["LOG_LEVEL", "LOG_FORMAT", "HTTP_PORT", "DATABASE_URL
 
 /** The text of the answer that lists these pods. */
 export function fullPodList(pods: readonly LabPod[], node: string): string {
-  const items = pods.map((pod) => fullPod(pod, node));
-  return `{"kind":"PodList","apiVersion":"v1","metadata":{},"items":[${items.join(",")}]}`;
+  return listOf(pods.map((pod) => fullPod(pod, node)));
+}
+
+/** The text of the answer that lists pods of which this is the text. */
+export function listOf(pods: readonly string[]): string {
+  return `{"kind":"PodList","apiVersion":"v1","metadata":{},"items":[${pods.join(",")}]}`;
 }
 
 /** The text of one of them. */
