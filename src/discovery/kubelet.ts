@@ -91,7 +91,8 @@ export function createKubeletClient(options: KubeletOptions, readFile: ReadFile)
 
 /** Takes the body of an answer as it arrives; either may throw the KubeletError that the answer is. */
 interface Body {
-  push(chunk: Buffer): void;
+  /** `received` is how many bytes there have been so far, these included. */
+  push(chunk: Buffer, received: number): void;
   end(): PodList;
 }
 
@@ -104,11 +105,9 @@ function podListBody(reader: PodListReader, { url }: RequestFacts): Body {
       throw error instanceof PodListError ? pollError("body", url, error.message, advice, error) : error;
     }
   };
-  let length = 0;
   return {
-    push(chunk) {
-      length += chunk.length;
-      if (length > BODY_LIMIT) {
+    push(chunk, received) {
+      if (received > BODY_LIMIT) {
         throw pollError("body", url, `a body of more than ${BODY_LIMIT / 1024 / 1024} MiB`, advice);
       }
       reading(() => reader.push(chunk));
@@ -119,15 +118,13 @@ function podListBody(reader: PodListReader, { url }: RequestFacts): Body {
 
 function refusalBody({ statusCode = 0, headers }: http.IncomingMessage, facts: RequestFacts): Body {
   const chunks: Buffer[] = [];
-  let length = 0;
   const end = () => {
     throw statusError(facts, statusCode, Buffer.concat(chunks).toString("utf8"), headers["retry-after"]);
   };
   return {
-    push(chunk) {
+    push(chunk, received) {
       chunks.push(chunk);
-      length += chunk.length;
-      if (length > ERROR_BODY_LIMIT) end();
+      if (received > ERROR_BODY_LIMIT) end();
     },
     end,
   };
@@ -195,10 +192,10 @@ function get(
           fail(error as Error);
         }
       };
-      let length = 0;
+      let received = 0;
       response.on("data", (chunk: Buffer) => {
-        length += chunk.length;
-        attempt(() => body.push(chunk));
+        received += chunk.length;
+        attempt(() => body.push(chunk, received));
       });
       response.on("end", () =>
         attempt(() => {
@@ -206,7 +203,7 @@ function get(
           settle(() => resolve(list));
         }));
       response.on("error", (error) => {
-        const got = `a body that broke off after ${length} bytes (${error.message})`;
+        const got = `a body that broke off after ${received} bytes (${error.message})`;
         fail(pollError("body", facts.url, got, "see the kubelet's log if this goes on", error));
       });
     });

@@ -161,14 +161,13 @@ export class PodListReader {
     if (items.length > MOST_PODS) throw new PodListError(TOO_MANY);
     // Where the key is written in an unusual way, as `"\u0069tems"`, the pods are all here.
     if (this.#items.length === 0) return items.map(parsePod);
-    const isPlaceholder = (item: unknown) => typeof item === "object" && item !== null;
-    if (items.filter(isPlaceholder).length !== this.#items.length) {
-      throw new PodListError("a PodList with several lists of items");
-    }
-    let next = 0;
-    return items.map((item) =>
-      isPlaceholder(item) ? this.#items[next++] as Pod | PodProblem : parsePod(item)
-    );
+    let placeholders = 0;
+    const all = items.map((item) => {
+      const isPlaceholder = typeof item === "object" && item !== null;
+      return (isPlaceholder ? this.#items[placeholders++] : undefined) ?? parsePod(item);
+    });
+    if (placeholders !== this.#items.length) throw new PodListError("a PodList with several lists of items");
+    return all;
   }
 }
 

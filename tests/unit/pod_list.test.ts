@@ -1,15 +1,9 @@
 /** The reading of the kubelet's answers in pieces, and what is kept from one to the next. */
 import assert from "node:assert/strict";
-import { type PodList, PodListError, PodListParser } from "../../src/discovery/pod_list.ts";
+import { PodListError, PodListParser } from "../../src/discovery/pod_list.ts";
 import { readPodsText } from "../pods.ts";
 
 const FIXTURES = `${import.meta.dirname}/../fixtures/kubelet-1.36/systemd`;
-
-function read(parser: PodListParser, text: string): PodList {
-  const reader = parser.begin();
-  reader.push(new TextEncoder().encode(text));
-  return reader.end();
-}
 
 const podText = (name: string, more = "") =>
   `{"metadata":{"uid":"u-${name}","namespace":"shop","name":"${name}"${more}}}`;
@@ -18,28 +12,31 @@ const listText = (...pods: string[]) =>
 
 Deno.test("a pod whose text is as before is the one read before, in whatever order; any other is read anew", () => {
   const parser = new PodListParser();
-  const [a, b] = read(parser, listText(podText("a"), podText("b"))).pods;
-  const { pods } = read(parser, listText(podText("b"), podText("c"), podText("a", ',"labels":{"x":"y"}')));
+  const [a, b] = readPodsText(listText(podText("a"), podText("b")), parser).pods;
+  const { pods } = readPodsText(
+    listText(podText("b"), podText("c"), podText("a", ',"labels":{"x":"y"}')),
+    parser,
+  );
   assert.deepEqual(pods.map(({ name }) => name), ["b", "c", "a"]);
   assert.equal(pods[0], b, "the very one");
   assert.notEqual(pods[2], a);
   assert.deepEqual(pods[2]?.labels, { x: "y" });
-  assert.notEqual(read(parser, listText(podText("a"))).pods[0], a, "what was gone is forgotten");
+  assert.notEqual(readPodsText(listText(podText("a")), parser).pods[0], a, "what was gone is forgotten");
 });
 
 Deno.test("an answer that breaks off or is refused leaves what is known of the last good one", () => {
   const parser = new PodListParser();
-  const [a] = read(parser, listText(podText("a"))).pods;
+  const [a] = readPodsText(listText(podText("a")), parser).pods;
   parser.begin().push(new TextEncoder().encode(listText(podText("b")).slice(0, -20)));
-  assert.throws(() => read(parser, listText(podText("b"), "{]")), PodListError);
-  assert.throws(() => read(parser, listText(podText("b")).replace("PodList", "Other")), PodListError);
-  assert.equal(read(parser, listText(podText("a"))).pods[0], a);
+  assert.throws(() => readPodsText(listText(podText("b"), "{]"), parser), PodListError);
+  assert.throws(() => readPodsText(listText(podText("b")).replace("PodList", "Other"), parser), PodListError);
+  assert.equal(readPodsText(listText(podText("a")), parser).pods[0], a);
 });
 
 Deno.test("a malformed pod is recorded each time, in its place", () => {
   const parser = new PodListParser();
   for (let time = 0; time < 2; time++) {
-    const { pods, malformed } = read(parser, listText("{}", podText("a"), "7", "{}"));
+    const { pods, malformed } = readPodsText(listText("{}", podText("a"), "7", "{}"), parser);
     assert.deepEqual(pods.map(({ name }) => name), ["a"]);
     assert.deepEqual(malformed.map(({ pod }) => pod), ["items[0]", "items[2]", "items[3]"]);
   }
@@ -57,7 +54,7 @@ Deno.test("a real kubelet's answers one after the other are each read as if alon
   let before = new Set<unknown>(), kept = 0;
   for (const file of files.sort()) {
     const text = await Deno.readTextFile(`${FIXTURES}/${file}`);
-    const list = read(parser, text);
+    const list = readPodsText(text, parser);
     assert.deepEqual(list, readPodsText(text), file);
     kept += list.pods.filter((pod) => before.has(pod)).length;
     before = new Set(list.pods);
