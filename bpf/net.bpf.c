@@ -15,7 +15,10 @@ struct {
 	__type(value, struct tcp_value);
 } tcp SEC(".maps");
 
+/* Made when a connection is, or when one that is older is first read from. */
 struct socket_state {
+	/* Of the cgroup that the socket was made in, which stays its own. */
+	struct container container;
 	/* Sequence number up to which what the program has read is counted. */
 	u32 counted_seq;
 	/* This end opened the connection. */
@@ -34,6 +37,24 @@ static const struct tcp_value tcp_zero = {};
 static __always_inline struct container container_of_socket(struct sock *sk)
 {
 	return sk->sk_protocol == IPPROTO_TCP ? container_of_sock(sk, false) : no_container;
+}
+
+/* What is remembered of a TCP socket, or NULL, and whose it is. */
+struct known_socket {
+	struct socket_state *state;
+	struct container container;
+};
+
+static __always_inline struct known_socket known_socket(struct sock *sk, bool probed)
+{
+	struct known_socket known = {};
+
+	/* Probed ones are told by their events. */
+	if (!probed && sk->sk_protocol != IPPROTO_TCP)
+		return known;
+	known.state = socket_value(&tcp_sockets, sk, probed, NULL);
+	known.container = known.state ? known.state->container : container_of_sock(sk, probed);
+	return known;
 }
 
 static __always_inline struct tcp_value *tcp_entry(struct container container)
@@ -57,7 +78,7 @@ static __always_inline int sent(struct container container, int bytes)
 SEC("tp_btf/sock_send_length")
 int BPF_PROG(sock_send_length, struct sock *sk, int bytes)
 {
-	return bytes > 0 ? sent(container_of_socket(sk), bytes) : 0;
+	return bytes > 0 ? sent(known_socket(sk, false).container, bytes) : 0;
 }
 
 /* The same by way of perf, for kernels that preempt programs: see syscall.bpf.c. */
@@ -66,7 +87,7 @@ int sock_send_length_perf(struct trace_event_raw_sock_msg_length *event)
 {
 	if (event->ret <= 0 || event->protocol != IPPROTO_TCP)
 		return 0;
-	return sent(container_of_sock((struct sock *)event->sk, true), event->ret);
+	return sent(known_socket((struct sock *)event->sk, true).container, event->ret);
 }
 
 /*
@@ -76,14 +97,14 @@ int sock_send_length_perf(struct trace_event_raw_sock_msg_length *event)
 SEC("fexit/tcp_sendmsg")
 int BPF_PROG(tcp_sendmsg_fexit, struct sock *sk, struct msghdr *message, size_t size, int bytes)
 {
-	return bytes > 0 ? sent(container_of_socket(sk), bytes) : 0;
+	return bytes > 0 ? sent(known_socket(sk, false).container, bytes) : 0;
 }
 
 SEC("fexit/tcp_sendpage")
 int BPF_PROG(tcp_sendpage_fexit, struct sock *sk, struct page *page, int offset, size_t size,
 	     int flags, int bytes)
 {
-	return bytes > 0 ? sent(container_of_socket(sk), bytes) : 0;
+	return bytes > 0 ? sent(known_socket(sk, false).container, bytes) : 0;
 }
 
 /*
@@ -157,21 +178,23 @@ static __always_inline struct tcp_sock *tcp_of_sock(struct sock *sk, bool probed
 }
 
 /* Counts what the program has read since the last look, the first of which only begins. */
-static __always_inline int look_at_received(struct sock *sk, bool probed,
-					    struct container container, bool begin)
+static __always_inline int look_at_received(struct sock *sk, bool probed, struct known_socket known,
+					    bool begin)
 {
-	struct tcp_sock *tp = tcp_of_sock(sk, probed);
-	struct socket_state *state;
+	struct socket_state *state = known.state;
 	struct tcp_value *value;
+	struct tcp_sock *tp;
 	u32 seq, read;
 
+	if (!known.container.id)
+		return 0;
+	tp = tcp_of_sock(sk, probed);
 	if (!tp)
 		return 0;
 	seq = FIELD(probed, tp, copied_seq);
-	state = socket_value(&tcp_sockets, sk, probed, NULL);
 	if (!state) {
 		/* A connection older than these programs: its count begins after this piece. */
-		struct socket_state first = {.counted_seq = seq};
+		struct socket_state first = {.container = known.container, .counted_seq = seq};
 
 		if (begin && !socket_value(&tcp_sockets, sk, probed, &first))
 			count_update_error(TCP_SOCKETS);
@@ -185,7 +208,7 @@ static __always_inline int look_at_received(struct sock *sk, bool probed,
 	if (seq == FIELD(probed, tp, rcv_nxt) &&
 	    (FIELD(probed, sk, __sk_common.skc_flags) & (1UL << SOCK_DONE)))
 		read--;
-	value = tcp_entry(container);
+	value = tcp_entry(known.container);
 	if (value)
 		ADD(value->bytes_received, read);
 	return 0;
@@ -199,9 +222,7 @@ static __always_inline int look_at_received(struct sock *sk, bool probed,
 SEC("tp_btf/tcp_rcv_space_adjust")
 int BPF_PROG(tcp_rcv_space_adjust, struct sock *sk)
 {
-	struct container container = container_of_socket(sk);
-
-	return container.id ? look_at_received(sk, false, container, true) : 0;
+	return look_at_received(sk, false, known_socket(sk, false), true);
 }
 
 /* The same by way of perf, as what follows a connection from its beginning: see storage.bpf.h. */
@@ -209,9 +230,8 @@ SEC("tp/tcp/tcp_rcv_space_adjust")
 int tcp_rcv_space_adjust_perf(struct trace_event_raw_tcp_event_sk *event)
 {
 	struct sock *sk = (struct sock *)event->skaddr;
-	struct container container = container_of_sock(sk, true);
 
-	return container.id ? look_at_received(sk, true, container, true) : 0;
+	return look_at_received(sk, true, known_socket(sk, true), true);
 }
 
 static __always_inline void retransmitted(struct sock *sk, u32 segments)
@@ -246,10 +266,11 @@ int BPF_PROG(tcp_retransmit_synack, struct sock *sk)
 	return 0;
 }
 
-static __always_inline struct socket_state *socket_state(struct sock *sk, bool probed)
+static __always_inline struct socket_state *socket_state(struct sock *sk, bool probed,
+							 struct container container)
 {
-	static const struct socket_state unknown = {};
-	struct socket_state *state = socket_value(&tcp_sockets, sk, probed, &unknown);
+	struct socket_state first = {.container = container};
+	struct socket_state *state = socket_value(&tcp_sockets, sk, probed, &first);
 
 	if (!state)
 		count_update_error(TCP_SOCKETS);
@@ -259,7 +280,7 @@ static __always_inline struct socket_state *socket_state(struct sock *sk, bool p
 static __always_inline void established(struct sock *sk, bool probed, struct container container,
 					int oldstate)
 {
-	struct socket_state *state = socket_state(sk, probed);
+	struct socket_state *state = socket_state(sk, probed, container);
 	struct tcp_sock *tp = tcp_of_sock(sk, probed);
 	struct tcp_value *value = tcp_entry(container);
 
@@ -284,7 +305,7 @@ static __always_inline int state_set(struct sock *sk, bool probed, struct contai
 	if (!container.id)
 		return 0;
 	if (newstate == TCP_SYN_SENT) {
-		state = socket_state(sk, probed);
+		state = socket_state(sk, probed, container);
 		if (state)
 			state->active = 1;
 	} else if (newstate == TCP_ESTABLISHED) {
@@ -292,7 +313,7 @@ static __always_inline int state_set(struct sock *sk, bool probed, struct contai
 	} else if (oldstate == TCP_ESTABLISHED || oldstate == TCP_CLOSE_WAIT ||
 		   oldstate == TCP_FIN_WAIT2) {
 		/* What was read last may not have been looked at: see kpod_bpf_program_misses. */
-		look_at_received(sk, probed, container, false);
+		look_at_received(sk, probed, known_socket(sk, probed), false);
 	} else if (newstate == TCP_CLOSE &&
 		   (oldstate == TCP_SYN_SENT || oldstate == TCP_SYN_RECV)) {
 		state = socket_value(&tcp_sockets, sk, probed, NULL);
@@ -325,7 +346,7 @@ int inet_sock_set_state_perf(struct trace_event_raw_inet_sock_set_state *event)
 SEC("tp_btf/tcp_probe")
 int BPF_PROG(tcp_probe, struct sock *sk)
 {
-	struct container container = container_of_socket(sk);
+	struct container container = known_socket(sk, false).container;
 	struct tcp_value *value;
 	struct tcp_sock *tp;
 	u64 rtt;

@@ -255,17 +255,27 @@ export const LAYOUTS = {
     "key": "s32",
     "value": {
       "name": "socket_state",
-      "size": 8,
+      "size": 24,
       "members": [
+        [
+          "container_id",
+          "u64",
+          0,
+        ],
+        [
+          "container_address",
+          "u64",
+          8,
+        ],
         [
           "counted_seq",
           "u32",
-          0,
+          16,
         ],
         [
           "active",
           "u32",
-          4,
+          20,
         ],
       ],
     },

@@ -55,7 +55,7 @@ export const SIGNALS = [
   {
     name: "tcp_bytes_sent",
     object: "net",
-    maps: ["tcp"],
+    maps: ["tcp", "tcp_sockets"],
     rungs: [
       unpreempted("sock_send_length_perf"),
       tracepoints("sock_send_length"),
@@ -96,7 +96,7 @@ export const SIGNALS = [
       { ...tracepoints("inet_sock_set_state"), cleaners: ["tcp_destroy_sock"] },
     ],
   },
-  { name: "tcp_rtt", object: "net", maps: ["tcp"], rungs: [tracepoints("tcp_probe")] },
+  { name: "tcp_rtt", object: "net", maps: ["tcp", "tcp_sockets"], rungs: [tracepoints("tcp_probe")] },
   {
     name: "oom",
     object: "mem",

@@ -4,7 +4,7 @@ import { LabNode } from "../lab/node.ts";
 import type { LabContainer, LabPod } from "../lab/pods.ts";
 import type { ServerStats, Transfer, Workload } from "../lab/workload.ts";
 import { needsPrograms } from "./requirements.ts";
-import { assertNothingMissed, setSysctl, snmpSince, tcpCounts, watchTcp } from "./tcp.ts";
+import { assertBytes, assertNothingMissed, setSysctl, snmpSince, tcpCounts, watchTcp } from "./tcp.ts";
 import { until } from "./until.ts";
 import { idOf, type Watch } from "./watch.ts";
 
@@ -160,6 +160,24 @@ Deno.test(
       const { passive, received } = tcpCounts(watch, listening);
       assert.deepEqual([passive, received], [1, 5_000]);
       assert.equal(watch.ids("tcp").includes(idOf(accepting)), false);
+    }),
+);
+
+Deno.test(
+  "what a connection carries belongs to the container that it was made in, wherever its process goes",
+  needsPrograms,
+  () =>
+    withLink(async (node, watch, a, b, address) => {
+      const [making, moving] = [b.container("main"), b.container("helper")];
+      const server = await node.run(making, ["tcp-server", address, "0", "--mode", "echo"]);
+      const client = await node.run(a.container(), ["tcp-client", address, String(server.port)]);
+      await client.send("connect");
+      await client.send("rr 3 500");
+      await Deno.writeTextFile(`${moving.cgroup}/cgroup.procs`, String(server.pid));
+      await client.send("rr 4 500");
+      await assertBytes(watch, making, [7 * 500, 7 * 500]);
+      assert.ok(tcpCounts(watch, making).rttSamples >= 7);
+      assert.equal(watch.ids("tcp").includes(idOf(moving)), false);
     }),
 );
 
