@@ -26,7 +26,7 @@ export interface Rung {
 export interface Signal {
   readonly name: string;
   readonly object: ObjectName;
-  /** The maps its programs write to. */
+  /** The maps its programs use, by whichever rung. */
   readonly maps: readonly string[];
   readonly rungs: readonly Rung[];
 }
